@@ -1,0 +1,4 @@
+//! ◆ Nomad's JSON as clients send it: all-optional shapes, defaults, validation, diffs and filters.
+//!
+//! Turns what came over the wire into [`crate::model`] nouns, or says why not. Knows no socket: `client.rs` (◇)
+//! is the HTTP client that the command line uses.

@@ -1,0 +1,3 @@
+//! ◇ Scaling policies, strategies, metric sources.
+//!
+//! Empty until its issue.

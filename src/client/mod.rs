@@ -1,0 +1,1 @@
+//! ◇ The node: desired allocations to alloc runners to task runners.

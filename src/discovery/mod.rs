@@ -1,0 +1,3 @@
+//! ◇ The catalogue of services, and DNS.
+//!
+//! Empty until its issue.

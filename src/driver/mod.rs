@@ -1,0 +1,1 @@
+//! ◇ How a task is started, watched and stopped: container, exec, raw_exec, mock.

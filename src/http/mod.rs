@@ -1,0 +1,1 @@
+//! ◇ The server side of the API, one file per resource.

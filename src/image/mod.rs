@@ -1,0 +1,1 @@
+//! ◇ OCI images: references, registries, layers, the store, garbage collection.

@@ -1,0 +1,1 @@
+//! ◆ HCL text to [`crate::api`] jobs, with file:line:column in every error.

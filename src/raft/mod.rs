@@ -1,0 +1,1 @@
+//! ◇ openraft over SQLite: log, vote, membership, network, recovery.

@@ -1,0 +1,1 @@
+//! ◆ (Input, seed, now) to a plan and its explanation.

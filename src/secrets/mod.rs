@@ -1,0 +1,3 @@
+//! ◇ Keyring, sealed variables, workload identity.
+//!
+//! Empty until its issue.

@@ -1,0 +1,1 @@
+//! ◇ Proposes commands; runs the leader's loops, each with a ◆ core.
