@@ -10,7 +10,10 @@ pub fn unix_nanos() -> i64 {
 }
 
 /// Monotonic time, for deadlines and measurements inside one process.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the monotonic clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the monotonic clock"
+)]
 pub fn monotonic() -> Instant {
     Instant::now()
 }

@@ -16,7 +16,8 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut temporary = name.to_os_string();
     temporary.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(temporary);
-    let written = write_synced(&temporary, bytes, mode).and_then(|()| std::fs::rename(&temporary, path));
+    let written =
+        write_synced(&temporary, bytes, mode).and_then(|()| std::fs::rename(&temporary, path));
     if written.is_err() {
         // The name is ours alone; what is left of a failed attempt is of no use to anybody.
         std::fs::remove_file(&temporary).unwrap_or_default();
@@ -29,7 +30,8 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 }
 
 fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
     file.write_all(bytes)?;
     file.sync_data()
 }
@@ -37,12 +39,24 @@ fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 /// Opens `path` below `root` as if `root` were `/`: symbolic links and `..` cannot lead out of it, and magic
 /// links of /proc are refused (openat2(2), `RESOLVE_IN_ROOT`). For paths that a task can write.
 pub fn open_in_root(root: impl AsFd, path: &Path, flags: OFlag, mode: Mode) -> io::Result<OwnedFd> {
-    open_resolved(root, path, flags, mode, ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS)
+    open_resolved(
+        root,
+        path,
+        flags,
+        mode,
+        ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS,
+    )
 }
 
 /// Opens `path` below `root` and fails when any part of it would lead out (openat2(2), `RESOLVE_BENEATH`).
 pub fn open_beneath(root: impl AsFd, path: &Path, flags: OFlag, mode: Mode) -> io::Result<OwnedFd> {
-    open_resolved(root, path, flags, mode, ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS)
+    open_resolved(
+        root,
+        path,
+        flags,
+        mode,
+        ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS,
+    )
 }
 
 fn open_resolved(

@@ -1,7 +1,6 @@
 //! ◇ The only spawner. A [`Tasks`] owns what it spawned: each task has a name, is told to stop by one
 //! token, is awaited, and what happens when it ends by itself is said where it is spawned.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,7 +38,8 @@ impl Tasks {
         let span = tracing::info_span!("task", owner = %self.owner, name = %name);
         let (owner, name) = (Arc::clone(&self.owner), name.to_owned());
         let guarded = async move {
-            let caught = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(future)).await;
+            let caught =
+                futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(future)).await;
             if let Err(panic) = caught {
                 let text = panic
                     .downcast_ref::<&str>()
