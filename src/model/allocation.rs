@@ -44,6 +44,9 @@ pub struct Allocation {
     /// Set only while `job` is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job_version: Option<u64>,
+    /// Set only while `job` is left out: which job of that ID, should it have been purged and made anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job_create_index: Option<Index>,
     /// Its group.
     pub task_group: String,
     /// What it was given.
@@ -133,7 +136,10 @@ impl Allocation {
     /// The form for the log and the disk: without the job, which is linked again by version.
     #[must_use]
     pub fn detached(&self) -> Self {
-        Self { job: None, job_version: Some(self.version()), ..self.clone() }
+        let created = self.job.as_ref().map(|job| job.create_index).or(self.job_create_index);
+        let version = self.version();
+        // The job is an `Arc`, so the clone that is thrown away with it costs nothing.
+        Self { job: None, job_version: Some(version), job_create_index: created, ..self.clone() }
     }
 
     /// The form in memory.
@@ -141,6 +147,7 @@ impl Allocation {
     pub fn attached(mut self, job: Arc<Job>) -> Self {
         self.job = Some(job);
         self.job_version = None;
+        self.job_create_index = None;
         self
     }
 
