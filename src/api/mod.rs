@@ -2,3 +2,10 @@
 //!
 //! Turns what came over the wire into [`crate::model`] nouns, or says why not. Knows no socket: `client.rs` (◇)
 //! is the HTTP client that the command line uses.
+//!
+//! - [`decode`] reads JSON with Go's manners; [`job`] is the job tree as clients send it.
+
+#![warn(missing_docs)]
+
+pub mod decode;
+pub mod job;

@@ -1,1 +1,2 @@
 //! The integration tests, in one binary. What needs root says so and is skipped by name otherwise.
+mod api;
