@@ -32,6 +32,7 @@ pub mod resources;
 pub mod service;
 pub mod task;
 pub mod time;
+pub mod usage;
 pub mod volume;
 
 pub use allocation::{Allocation, ClientStatus, DesiredStatus, TaskEvent, TaskState};
