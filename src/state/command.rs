@@ -26,6 +26,59 @@ pub struct Command {
     pub intent: Intent,
 }
 
+impl Command {
+    /// The form for the log: allocations without their jobs, plans without theirs. Applying it gives the same.
+    #[must_use]
+    pub fn detached(mut self) -> Self {
+        match &mut self.intent {
+            Intent::ApplyPlan { plan, .. } => detach_plan(plan),
+            Intent::UpdateAllocsFromClient { allocs, .. } => allocs.iter_mut().for_each(detach),
+            Intent::Noop
+            | Intent::RegisterJob { .. }
+            | Intent::DeregisterJob { .. }
+            | Intent::SetJobStability { .. }
+            | Intent::TagJobVersion { .. }
+            | Intent::ScaleJob { .. }
+            | Intent::UpsertEvals(_)
+            | Intent::Collect { .. }
+            | Intent::UpdateDesiredTransitions { .. }
+            | Intent::RegisterNode(_)
+            | Intent::DeregisterNodes(_)
+            | Intent::UpdateNodeStatus { .. }
+            | Intent::UpdateNodeDrain { .. }
+            | Intent::UpdateNodeEligibility { .. }
+            | Intent::UpdateDeployment { .. }
+            | Intent::PromoteDeployment { .. }
+            | Intent::UpdateDeploymentAllocHealth { .. }
+            | Intent::UpsertDeployment(_)
+            | Intent::ReconcileSummaries
+            | Intent::PutRow { .. }
+            | Intent::DeleteRow { .. }
+            | Intent::SetClusterId(_) => {}
+        }
+        self
+    }
+}
+
+fn detach(alloc: &mut Allocation) {
+    if let Some(job) = alloc.job.take() {
+        alloc.job_version = Some(job.version);
+        alloc.job_create_index = Some(job.create_index);
+    }
+}
+
+fn detach_plan(plan: &mut Plan) {
+    let job = plan.job.take();
+    for alloc in plan.node_allocation.values_mut().flatten() {
+        if alloc.job.is_none() && alloc.job_version.is_none() {
+            alloc.job.clone_from(&job);
+        }
+        detach(alloc);
+    }
+    plan.node_update.values_mut().flatten().for_each(detach);
+    plan.node_preemptions.values_mut().flatten().for_each(detach);
+}
+
 /// What is intended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Intent {
@@ -235,6 +288,8 @@ pub enum RowTable {
     SchedulerConfig,
     AutopilotConfig,
     ScalingPolicies,
+    /// One row per job, `namespace/id`: the last scaling events of each group. Written by `ScaleJob` only.
+    ScalingEvents,
 }
 
 /// What became of a command.
