@@ -1,1 +1,4 @@
-//! ◇ The node: desired allocations to alloc runners to task runners.
+//! ◇ The node: makes the allocations it was given run, and says how they are.
+
+pub mod alloc;
+pub mod task;

@@ -1,0 +1,6 @@
+//! One task: its life as a state machine, and the loop that acts for it.
+
+pub mod duration;
+pub mod event;
+pub mod lifecycle;
+pub mod restart;
