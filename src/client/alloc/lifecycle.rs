@@ -205,8 +205,13 @@ impl Lifecycle {
         shutdown_delay: Option<Nanos>,
     ) -> Self {
         let entry = |(task, report): (&Task, Report)| {
-            let entry =
-                Entry { role: Role::of(task), leader: task.leader, report, opened: false, killed: false };
+            let entry = Entry {
+                role: Role::of(task),
+                leader: task.leader,
+                report,
+                opened: false,
+                killed: false,
+            };
             (task.name.clone(), entry)
         };
         Self {
@@ -277,10 +282,12 @@ impl Lifecycle {
             let until = now.plus(self.shutdown_delay);
             self.stage = Stage::Lingering { until };
             let happening = Happening::WaitingForShutdownDelay(self.shutdown_delay);
-            actions.extend(self.live().map(|task| Action::Tell {
-                task: task.to_owned(),
-                happening: happening.clone(),
-            }));
+            actions.extend(
+                self.live().map(|task| Action::Tell {
+                    task: task.to_owned(),
+                    happening: happening.clone(),
+                }),
+            );
             actions.push(Action::WakeAt(until));
         } else {
             self.stage = Stage::Stopping { delay };
@@ -295,8 +302,7 @@ impl Lifecycle {
         self.rounds += 1;
         for (task, entry) in &mut self.tasks {
             (entry.opened, entry.killed) = (false, false);
-            actions
-                .push(Action::StartOver { task: task.clone(), reason: reason.to_owned() });
+            actions.push(Action::StartOver { task: task.clone(), reason: reason.to_owned() });
         }
     }
 

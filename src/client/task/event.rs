@@ -164,10 +164,9 @@ impl Happening {
             Self::Driver(text) => vec![("driver_message", text.clone())],
             Self::DriverFailure(text) => vec![("driver_error", text.clone())],
             Self::Terminated(exit) => exit_facts(exit),
-            Self::Restarting { reason, delay } => vec![
-                ("restart_reason", (*reason).to_owned()),
-                ("start_delay", delay.0.to_string()),
-            ],
+            Self::Restarting { reason, delay } => {
+                vec![("restart_reason", (*reason).to_owned()), ("start_delay", delay.0.to_string())]
+            }
             Self::NotRestarting(reason) => {
                 vec![("restart_reason", reason.clone()), ("fails_task", "true".to_owned())]
             }
@@ -242,7 +241,11 @@ mod tests {
     fn events_read_as_recorded() {
         let event = |happening: Happening| {
             let event = happening.at(Timestamp(7));
-            (event.kind.clone(), event.display_message.clone(), serde_json::to_string(&event.details).unwrap())
+            (
+                event.kind.clone(),
+                event.display_message.clone(),
+                serde_json::to_string(&event.details).unwrap(),
+            )
         };
         let exit = Exit { code: 137, signal: 9, ..Exit::default() };
         let cases = [

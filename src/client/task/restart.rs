@@ -98,7 +98,11 @@ impl Tracker {
         }
         let completes = ending == Ending::Succeeded && on_success == OnSuccess::Complete;
         if policy.attempts <= 0 {
-            return if completes { Verdict::Complete } else { Verdict::Fail(NO_RESTARTS.to_owned()) };
+            return if completes {
+                Verdict::Complete
+            } else {
+                Verdict::Fail(NO_RESTARTS.to_owned())
+            };
         }
         if self.window_start.is_never() || now > self.window_start.plus(policy.interval) {
             self.count = 0;
@@ -112,7 +116,10 @@ impl Tracker {
             return Verdict::Complete;
         }
         if self.count <= policy.attempts {
-            return Verdict::Restart { reason: WITHIN_POLICY, delay: jittered(policy.delay, jitter) };
+            return Verdict::Restart {
+                reason: WITHIN_POLICY,
+                delay: jittered(policy.delay, jitter),
+            };
         }
         if policy.mode == "delay" {
             let end = self.window_start.plus(policy.interval);
@@ -160,9 +167,7 @@ mod tests {
     fn a_task_fails_when_its_attempts_are_used_up_and_gets_new_ones_with_the_next_window() {
         let mut tracker = Tracker::default();
         let policy = policy(2, "fail");
-        let mut end = |now| {
-            tracker.decide(&policy, OnSuccess::Restart, Ending::Failed, at(now), 0)
-        };
+        let mut end = |now| tracker.decide(&policy, OnSuccess::Restart, Ending::Failed, at(now), 0);
         assert!(restarts(&end(100)) && restarts(&end(110)));
         assert_eq!(
             end(120),
@@ -187,9 +192,8 @@ mod tests {
     #[test]
     fn success_ends_a_batch_task_and_restarts_a_service() {
         let policy = policy(1, "fail");
-        let decide = |on_success, ending| {
-            Tracker::default().decide(&policy, on_success, ending, at(1), 0)
-        };
+        let decide =
+            |on_success, ending| Tracker::default().decide(&policy, on_success, ending, at(1), 0);
         assert_eq!(decide(OnSuccess::Complete, Ending::Succeeded), Verdict::Complete);
         assert!(restarts(&decide(OnSuccess::Restart, Ending::Succeeded)));
         assert_eq!(

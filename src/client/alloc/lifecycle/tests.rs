@@ -7,8 +7,7 @@ const WAITING: Report = Report { stand: Stand::Waiting, rounds: 0 };
 const NOW: Timestamp = Timestamp(1);
 
 fn task(name: &str, hook: &str, sidecar: bool) -> Task {
-    let lifecycle =
-        (!hook.is_empty()).then(|| task::Lifecycle { hook: hook.to_owned(), sidecar });
+    let lifecycle = (!hook.is_empty()).then(|| task::Lifecycle { hook: hook.to_owned(), sidecar });
     Task { name: name.to_owned(), lifecycle, ..Task::default() }
 }
 
@@ -79,11 +78,8 @@ fn a_failed_task_takes_its_siblings_with_it_and_poststop_still_runs() {
 
 #[test]
 fn a_stop_ends_the_leader_first_and_sidecars_last() {
-    let mut life = group(&[
-        leader("main"),
-        task("helper", "", false),
-        task("ships-logs", "poststart", true),
-    ]);
+    let mut life =
+        group(&[leader("main"), task("helper", "", false), task("ships-logs", "poststart", true)]);
     life.step(Event::Ready, NOW);
     for name in ["main", "helper", "ships-logs"] {
         report(&mut life, name, Stand::Running);
@@ -147,7 +143,8 @@ fn starting_over_runs_every_task_again_in_order() {
 
 #[test]
 fn after_a_restart_of_the_agent_nothing_runs_twice() {
-    let tasks = [task("init", "prestart", false), task("web", "", false), task("log", "poststart", true)];
+    let tasks =
+        [task("init", "prestart", false), task("web", "", false), task("log", "poststart", true)];
     let running = Report { stand: Stand::Running, rounds: 0 };
     let reports = [WAITING, running, WAITING];
     let mut life = Lifecycle::new(tasks.iter().zip(reports), None);
