@@ -3,5 +3,9 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    let mut words = std::env::args_os();
+    if words.nth(1).is_some_and(|word| word == "__shim") {
+        return stead::driver::shim::main(words);
+    }
     ExitCode::SUCCESS
 }
