@@ -25,7 +25,9 @@ pub enum DriverError {
     #[error("driver `{driver}`: config key `{key}`: {why}")]
     InvalidValue { driver: &'static str, key: String, why: String },
     /// The node's owner has not allowed this.
-    #[error("driver `{driver}`: `{what}` is not allowed on this node; its owner may set `{setting}`")]
+    #[error(
+        "driver `{driver}`: `{what}` is not allowed on this node; its owner may set `{setting}`"
+    )]
     NotAllowed { driver: &'static str, what: String, setting: &'static str },
     /// Plan and driver, or handle and driver, do not belong together.
     #[error("driver `{driver}`: asked to run a plan that is not its own")]
@@ -35,10 +37,20 @@ pub enum DriverError {
     NoImage { task: String },
     /// A file of the task's state directory could not be read or written.
     #[error("task {task}: {doing} `{}`", path.display())]
-    State { task: String, doing: &'static str, path: PathBuf, #[source] source: io::Error },
+    State {
+        task: String,
+        doing: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     /// The shim could not be run.
     #[error("task {task}: run its shim")]
-    Spawn { task: String, #[source] source: io::Error },
+    Spawn {
+        task: String,
+        #[source]
+        source: io::Error,
+    },
     /// The shim said why the task did not start.
     #[error("task {task}: {reason}")]
     Start { task: String, reason: String },
@@ -47,16 +59,30 @@ pub enum DriverError {
     NotRunning { task: String },
     /// A signal could not be delivered.
     #[error("task {task}: signal {signal}")]
-    Signal { task: String, signal: i32, #[source] source: io::Error },
+    Signal {
+        task: String,
+        signal: i32,
+        #[source]
+        source: io::Error,
+    },
     /// The task's processes could not be killed, counted or removed.
     #[error("task {task}: {doing}")]
-    Cgroup { task: String, doing: &'static str, #[source] source: io::Error },
+    Cgroup {
+        task: String,
+        doing: &'static str,
+        #[source]
+        source: io::Error,
+    },
     /// A command inside the task could not be run.
     #[error("task {task}: exec `{command}`: {reason}")]
     Exec { task: String, command: String, reason: String },
     /// The session's other end is gone.
     #[error("task {task}: exec session")]
-    Session { task: String, #[source] source: io::Error },
+    Session {
+        task: String,
+        #[source]
+        source: io::Error,
+    },
 }
 
 impl DriverError {

@@ -46,7 +46,14 @@ impl ExitResult {
         let (exit_code, signal, err) = match ending {
             Some(Ending::Exited(code)) => (code, 0, None),
             Some(Ending::Signaled(signal)) => (128 + signal, signal, None),
-            None => (1, 0, Some("exit status unknown: the task ended while its shim and the agent were away".into())),
+            None => (
+                1,
+                0,
+                Some(
+                    "exit status unknown: the task ended while its shim and the agent were away"
+                        .into(),
+                ),
+            ),
         };
         // A task that lost a child to the OOM killer and still succeeded was not killed.
         Self { exit_code, signal, oom_killed: oom_kills > 0 && exit_code != 0, err, finished_at }
@@ -182,8 +189,8 @@ pub(super) async fn start(
 ) -> Result<TaskHandle, DriverError> {
     let records = Records::at(&stored.state);
     let name = stored.task.clone();
-    let written = make_dir(&stored.state)
-        .and_then(|()| records.write_task(&Task { context, workload }));
+    let written =
+        make_dir(&stored.state).and_then(|()| records.write_task(&Task { context, workload }));
     if let Err(source) = written {
         let path = stored.state.clone();
         return Err(DriverError::State { task: name, doing: "write", path, source });
@@ -289,17 +296,21 @@ impl ShimTask {
         for _ in 0..=Self::ADOPTIONS {
             if let Some(process) = shim.as_ref() {
                 ended(process).await;
-                // Only now: the zombie held the exit status for the shim that adopted it.
-                if let Some(task) = &self.process {
-                    task.reap();
-                }
                 *shim = None;
             }
             if let Ok(exited) = self.records.exited() {
+                // Not before: until here the zombie kept the exit status for a shim that adopts it.
+                if let Some(task) = &self.process {
+                    task.reap();
+                }
                 return exited;
             }
             match &self.running {
-                None => return ExitResult::lost("the task was never started: the agent ended before it"),
+                None => {
+                    return ExitResult::lost(
+                        "the task was never started: the agent ended before it",
+                    );
+                }
                 Some(running) if running.boot_id != boot_id() => {
                     return ExitResult::lost("the machine was restarted while the task ran");
                 }
@@ -321,7 +332,11 @@ impl ShimTask {
         let name = || self.stored.task.clone();
         let process = self.process.as_ref().filter(|process| process.is_alive());
         let process = process.ok_or_else(|| DriverError::NotRunning { task: name() })?;
-        process.signal(signal).map_err(|source| DriverError::Signal { task: name(), signal, source })
+        process.signal(signal).map_err(|source| DriverError::Signal {
+            task: name(),
+            signal,
+            source,
+        })
     }
 
     async fn kill(&self) -> Result<(), DriverError> {
@@ -341,7 +356,8 @@ impl ShimTask {
         let killed = self.kill().await;
         if tokio::time::timeout(GRACE, self.wait()).await.is_err() {
             // The shim cannot finish. What it would have removed is removed below.
-            let running = self.records.running().ok().filter(|running| running.boot_id == boot_id());
+            let running =
+                self.records.running().ok().filter(|running| running.boot_id == boot_id());
             let shim = running.and_then(|running| Process::open(running.shim).ok().flatten());
             if let Some(shim) = shim {
                 drop(shim.signal(libc::SIGKILL));

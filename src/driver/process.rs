@@ -193,7 +193,9 @@ mod tests {
     fn a_pid_with_another_start_time_is_another_process() {
         let me = ProcessId::of(i32::try_from(std::process::id()).unwrap()).unwrap();
         assert!(Process::open(me).unwrap().is_some());
-        assert!(Process::open(ProcessId { start_time: me.start_time + 1, ..me }).unwrap().is_none());
+        assert!(
+            Process::open(ProcessId { start_time: me.start_time + 1, ..me }).unwrap().is_none()
+        );
     }
 
     #[test]

@@ -60,7 +60,10 @@ mod tests {
     fn a_command_is_all_it_needs() {
         let plan = plan_of(&json!({"command": "/bin/date", "args": ["-u"]})).unwrap();
         let Work::Process(work) = plan.work else { panic!("not a process") };
-        assert_eq!((work.command.as_str(), work.args.as_slice()), ("/bin/date", &["-u".to_owned()][..]));
+        assert_eq!(
+            (work.command.as_str(), work.args.as_slice()),
+            ("/bin/date", &["-u".to_owned()][..])
+        );
         assert!(plan_of(&json!({})).unwrap_err().to_string().contains("needs `command`"));
     }
 

@@ -73,7 +73,8 @@ pub(super) fn resolve(wanted: &str, passwd: &str, group: &str) -> Result<Identit
             let name = identity.name.clone().unwrap_or_default();
             identity.groups = groups(group)
                 .filter(|(_, gid, members)| {
-                    *gid != identity.gid && members.split(',').any(|member| member == name)
+                    *gid != identity.gid
+                        && members.split(',').any(|member| member == name && !name.is_empty())
                 })
                 .map(|(_, gid, _)| gid)
                 .collect();
@@ -99,7 +100,8 @@ pub(super) fn group_number(wanted: &str, group: &str) -> Result<u32, String> {
 mod tests {
     use super::*;
 
-    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nweb:x:33:34:Web:/var/www:/bin/false\nbroken\n";
+    const PASSWD: &str =
+        "root:x:0:0:root:/root:/bin/sh\nweb:x:33:34:Web:/var/www:/bin/false\nbroken\n";
     const GROUP: &str = "root:x:0:\nweb:x:34:\nvideo:x:44:web,other\nbad:x\n";
 
     fn numbers(wanted: &str) -> (u32, u32, Vec<u32>) {
@@ -119,7 +121,10 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_refused() {
-        assert_eq!(resolve("nobody", PASSWD, GROUP).unwrap_err(), "no user `nobody` in /etc/passwd");
+        assert_eq!(
+            resolve("nobody", PASSWD, GROUP).unwrap_err(),
+            "no user `nobody` in /etc/passwd"
+        );
         assert_eq!(resolve("web:x", PASSWD, GROUP).unwrap_err(), "no group `x` in /etc/group");
     }
 }

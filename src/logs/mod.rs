@@ -55,7 +55,8 @@ fn open_file(dir: impl AsFd, name: &str, flags: OFlag) -> io::Result<(OwnedFd, F
     let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let fd = openat(dir, name, flags, Mode::from_bits_truncate(0o644))?;
     let stat = fstat(&fd)?;
-    if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG || stat.st_nlink > 1
+    if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG
+        || stat.st_nlink > 1
     {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file of its own"));
     }

@@ -1,2 +1,3 @@
 //! The integration tests, in one binary. What needs root says so and is skipped by name otherwise.
 mod api;
+mod driver;

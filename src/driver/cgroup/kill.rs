@@ -29,7 +29,10 @@ pub(super) fn kill(cgroup: &Cgroup) -> io::Result<()> {
     if cgroup.pids().into_iter().all(is_zombie) {
         return Ok(());
     }
-    Err(io::Error::new(io::ErrorKind::TimedOut, "processes survive SIGKILL, probably in the kernel"))
+    Err(io::Error::new(
+        io::ErrorKind::TimedOut,
+        "processes survive SIGKILL, probably in the kernel",
+    ))
 }
 
 fn strike(cgroup: &Cgroup) -> io::Result<()> {

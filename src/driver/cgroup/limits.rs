@@ -155,7 +155,10 @@ mod tests {
 
     #[test]
     fn weights_span_their_range() {
-        assert_eq!((weight(0), weight(2), weight(262_144), weight(u64::MAX)), (1, 1, 10_000, 10_000));
+        assert_eq!(
+            (weight(0), weight(2), weight(262_144), weight(u64::MAX)),
+            (1, 1, 10_000, 10_000)
+        );
     }
 
     #[test]

@@ -124,7 +124,10 @@ mod tests {
         write("memory.current", "4096\n");
         write("memory.stat", "anon 1024\nfile 2048\n");
         let stats = read_v2(dir.path());
-        assert_eq!((stats.cpu_total, stats.cpu_user, stats.cpu_system), (1_500_000, 1_000_000, 500_000));
+        assert_eq!(
+            (stats.cpu_total, stats.cpu_user, stats.cpu_system),
+            (1_500_000, 1_000_000, 500_000)
+        );
         assert_eq!((stats.memory_usage, stats.memory_rss, stats.memory_cache), (4096, 1024, 2048));
         assert_eq!(stats.throttled_periods, 2);
     }

@@ -55,11 +55,8 @@ impl Program {
         stdout: Stdio,
     ) -> io::Result<Process> {
         // What a shim has to say when nobody hears it: panics, and libc's last words.
-        let last_words = File::options()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(dir.join("shim.log"))?;
+        let last_words =
+            File::options().create(true).append(true).mode(0o600).open(dir.join("shim.log"))?;
         let child = crate::sys::command::command(self.executable())
             .arg0("stead-shim")
             .args(["__shim", verb])
@@ -90,7 +87,9 @@ impl Program {
         receiver.read_to_end(&mut line).await?;
         if line.is_empty() {
             process.reap();
-            return Err(io::Error::other("the shim ended without a word; see shim.log in the task's state"));
+            return Err(io::Error::other(
+                "the shim ended without a word; see shim.log in the task's state",
+            ));
         }
         let report = serde_json::from_slice(&line).map_err(io::Error::other)?;
         Ok((process, report))

@@ -61,7 +61,15 @@ fn start(records: &Records) -> Result<Supervised, String> {
     let (running, pumps) = started?;
     let process = Process::open(running.task).map_err(told("open its process"))?;
     quieten().map_err(told("prepare to wait"))?;
-    Ok(Supervised { records: records.clone(), task, running, cgroup, pumps, process, is_child: true })
+    Ok(Supervised {
+        records: records.clone(),
+        task,
+        running,
+        cgroup,
+        pumps,
+        process,
+        is_child: true,
+    })
 }
 
 fn start_in(
@@ -76,7 +84,9 @@ fn start_in(
     let pid = match &task.workload {
         Workload::Process(plan) => {
             if let Some(identity) = spawn::host_identity(context)? {
-                streams.give_to(identity.uid, identity.gid).map_err(told("hand over its output"))?;
+                streams
+                    .give_to(identity.uid, identity.gid)
+                    .map_err(told("hand over its output"))?;
             }
             spawn::spawn(plan, context, cgroup, streams.output.into())?
         }

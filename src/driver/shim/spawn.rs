@@ -67,7 +67,8 @@ pub(super) fn host_identity(context: &TaskContext) -> Result<Option<Identity>, S
     let Some(user) = context.user.as_deref().filter(|user| !user.is_empty()) else {
         return Ok(None);
     };
-    let read = |path: &str| fs::read_to_string(path).map_err(|error| format!("read {path}: {error}"));
+    let read =
+        |path: &str| fs::read_to_string(path).map_err(|error| format!("read {path}: {error}"));
     users::resolve(user, &read("/etc/passwd")?, &read("/etc/group")?).map(Some)
 }
 
@@ -128,7 +129,9 @@ fn look_up(command: &str, context: &TaskContext) -> Result<PathBuf, String> {
         .chain(in_path.filter(|_| !command.contains('/')))
         .map(|dir| dir.join(path))
         .find(|candidate| is_executable(candidate))
-        .ok_or_else(|| format!("command `{command}` is neither in the task directory nor in PATH ({search})"))
+        .ok_or_else(|| {
+            format!("command `{command}` is neither in the task directory nor in PATH ({search})")
+        })
 }
 
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -32,7 +32,10 @@ impl Streams {
     pub(super) fn create(context: &TaskContext) -> io::Result<Self> {
         if context.logs.disabled {
             let null = || open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty());
-            return Ok(Self { pumps: Vec::new(), output: Output { stdout: null()?, stderr: null()? } });
+            return Ok(Self {
+                pumps: Vec::new(),
+                output: Output { stdout: null()?, stderr: null()? },
+            });
         }
         let (out, stdout) = Pump::create(context, Stream::Stdout)?;
         let (err, stderr) = Pump::create(context, Stream::Stderr)?;

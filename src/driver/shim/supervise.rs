@@ -41,17 +41,14 @@ fn sigchld() -> SigSet {
 
 /// Returns when the task has ended, its record is on disk and nothing of it is left but its files.
 pub(super) fn supervise(mut supervised: Supervised) -> io::Result<()> {
-    let children = SignalFd::with_flags(&sigchld(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+    let children =
+        SignalFd::with_flags(&sigchld(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
     let mut buffer = [0_u8; 16 * 1024];
     let ending = watch(&mut supervised, &children, &mut buffer);
     finish(supervised, ending, &mut buffer)
 }
 
-fn watch(
-    supervised: &mut Supervised,
-    children: &SignalFd,
-    buffer: &mut [u8],
-) -> Option<Ending> {
+fn watch(supervised: &mut Supervised, children: &SignalFd, buffer: &mut [u8]) -> Option<Ending> {
     loop {
         // First, not after the poll: a child may have ended before its signal was blocked.
         let reaped = reap(supervised.running.task.pid);
@@ -89,7 +86,10 @@ fn watch(
 }
 
 /// Takes every dead child away and returns how the one with this pid ended. Orphans of the task are ours too.
-#[expect(unsafe_code, reason = "waitpid of nix refuses signal numbers it does not know, such as real-time ones")]
+#[expect(
+    unsafe_code,
+    reason = "waitpid of nix refuses signal numbers it does not know, such as real-time ones"
+)]
 fn reap(task: i32) -> Option<Ending> {
     let mut ending = None;
     loop {

@@ -26,6 +26,7 @@ async fn it_obeys_signals_and_fails_to_start_when_told() {
     let task = place.start("mock_driver", json!({"run_for": "1h"}), place.context()).await;
     within(task.kill()).await.unwrap();
     assert_eq!(within(task.wait()).await.signal, 9);
-    let refused = place.try_start("mock_driver", json!({"start_error": "no"}), place.context()).await;
+    let refused =
+        place.try_start("mock_driver", json!({"start_error": "no"}), place.context()).await;
     assert_eq!(refused.unwrap_err().to_string(), "task web: no");
 }

@@ -38,7 +38,8 @@ impl Box_ {
 
     pub(crate) fn with(name: &str, settings: Settings) -> Self {
         let dir = tempfile::Builder::new().prefix("stead-it-").tempdir().unwrap();
-        fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
         for sub in ["alloc/alloc/logs", "alloc/web/local", "alloc/web/secrets"] {
             fs::create_dir_all(dir.path().join(sub)).unwrap();
         }
@@ -86,7 +87,12 @@ impl Box_ {
         }
     }
 
-    pub(crate) async fn start(&self, driver: &str, config: Value, context: TaskContext) -> TaskHandle {
+    pub(crate) async fn start(
+        &self,
+        driver: &str,
+        config: Value,
+        context: TaskContext,
+    ) -> TaskHandle {
         self.try_start(driver, config, context).await.unwrap()
     }
 
@@ -111,7 +117,9 @@ impl Box_ {
     pub(crate) fn log(&self, stream: &str) -> String {
         let mut text = String::new();
         for name in self.log_files(stream) {
-            text += &String::from_utf8_lossy(&fs::read(self.path("alloc/alloc/logs").join(name)).unwrap());
+            text += &String::from_utf8_lossy(
+                &fs::read(self.path("alloc/alloc/logs").join(name)).unwrap(),
+            );
         }
         text
     }
