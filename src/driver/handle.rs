@@ -22,6 +22,7 @@ use super::cgroup::{Cgroup, stats};
 use super::context::TaskContext;
 use super::error::told;
 use super::process::{Ending, Process, ProcessId, boot_id};
+use super::session::{self, ExecRequest, ExecSession};
 use super::shim::launch::Program;
 use super::shim::records::{Records, Report, Running, Task, Workload};
 use super::{DriverError, TaskStats, mock};
@@ -157,6 +158,20 @@ impl TaskHandle {
                 task.kill();
                 Ok(())
             }
+        }
+    }
+
+    /// Runs a command inside the task. Returns when it runs.
+    pub async fn exec(&self, request: &ExecRequest) -> Result<ExecSession, DriverError> {
+        match &self.0 {
+            Inner::Shim(task) => {
+                session::exec(&task.program, &task.stored.task, &task.stored.state, request).await
+            }
+            Inner::Mock(task) => Err(DriverError::Exec {
+                task: task.stored().task,
+                command: request.command.join(" "),
+                reason: "a pretended task has nothing to run it in".to_owned(),
+            }),
         }
     }
 

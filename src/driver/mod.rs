@@ -26,6 +26,7 @@ mod mock;
 mod plan;
 mod process;
 mod raw_exec;
+mod session;
 pub mod shim;
 mod users;
 
@@ -42,6 +43,7 @@ pub use self::error::DriverError;
 pub use self::handle::{ExitResult, StoredHandle, TaskHandle};
 pub use self::plan::{ImageNeed, Plan, RegistryAuth, TaskConfig};
 pub use self::process::{ProcessId, become_subreaper};
+pub use self::session::{ExecEvent, ExecInput, ExecOutput, ExecRequest, ExecSession, TerminalSize};
 
 use self::shim::launch::Program;
 

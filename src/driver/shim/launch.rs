@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use tokio::io::AsyncReadExt as _;
@@ -45,27 +45,27 @@ impl Program {
         }
     }
 
-    /// Runs `stead __shim <verb> <dir>` with these descriptors and returns the new process, a child of ours.
-    /// Blocks for a millisecond or two.
-    pub(in crate::driver) fn run(
+    /// `stead __shim <verb> <dir>` with these descriptors, ready to be run.
+    pub(in crate::driver) fn command(
         &self,
         verb: &str,
         dir: &Path,
         stdin: Stdio,
         stdout: Stdio,
-    ) -> io::Result<Process> {
+    ) -> io::Result<Command> {
         // What a shim has to say when nobody hears it: panics, and libc's last words.
+        let mut options = File::options();
         let last_words =
-            File::options().create(true).append(true).mode(0o600).open(dir.join("shim.log"))?;
-        let child = crate::sys::command::command(self.executable())
-            .arg0("stead-shim")
-            .args(["__shim", verb])
-            .arg(dir)
-            .current_dir("/")
-            .stdin(stdin)
-            .stdout(stdout)
-            .stderr(last_words)
-            .spawn()?;
+            options.create(true).append(true).mode(0o600).open(dir.join("shim.log"))?;
+        let mut command = crate::sys::command::command(self.executable());
+        command.arg0("stead-shim").args(["__shim", verb]).arg(dir).current_dir("/");
+        command.stdin(stdin).stdout(stdout).stderr(last_words);
+        Ok(command)
+    }
+
+    /// Runs a shim, a child of ours. Blocks for a millisecond or two.
+    fn run(&self, verb: &str, dir: &Path, stdout: Stdio) -> io::Result<Process> {
+        let child = self.command(verb, dir, Stdio::null(), stdout)?.spawn()?;
         let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
         // Not reaped by anybody but us, so the pid is still its own.
         Process::open(ProcessId::of(pid)?)?
@@ -81,7 +81,7 @@ impl Program {
         let (sender, mut receiver) = pipe::pipe()?;
         let stdout = Stdio::from(sender.into_blocking_fd()?);
         let (program, dir) = (self.clone(), dir.to_path_buf());
-        let run = move || program.run(verb, &dir, Stdio::null(), stdout);
+        let run = move || program.run(verb, &dir, stdout);
         let process = tokio::task::spawn_blocking(run).await.map_err(io::Error::other)??;
         let mut line = Vec::new();
         receiver.read_to_end(&mut line).await?;

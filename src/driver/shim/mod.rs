@@ -27,12 +27,15 @@
 //! task becomes its child, and the zombie keeps the status until the adopting shim has read it). If both
 //! were gone, Linux 6.15 still knows ([`super::process`]); before that the record says that it is unknown.
 
+mod exec;
 pub mod launch;
 pub(super) mod records;
+mod relay;
 mod run;
 mod spawn;
 mod streams;
 mod supervise;
+pub(super) mod wire;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -47,6 +50,7 @@ pub fn main(mut words: impl Iterator<Item = OsString>) -> ExitCode {
     let result = match (verb.to_str(), dir) {
         (Some("run"), Some(dir)) => run::run(&dir),
         (Some("adopt"), Some(dir)) => run::adopt(&dir),
+        (Some("exec"), Some(dir)) => exec::exec(&dir),
         _ => return ExitCode::from(64),
     };
     if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

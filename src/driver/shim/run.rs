@@ -118,7 +118,7 @@ fn own_id() -> io::Result<ProcessId> {
 
 /// Cuts the ties to the agent: its session, its descriptors, its idea of memory.
 #[expect(unsafe_code, reason = "close_range and mallopt have no safe wrappers")]
-fn prepare() -> io::Result<()> {
+pub(super) fn prepare() -> io::Result<()> {
     // Fails only for a group leader, which is its own session already.
     let _ = setsid();
     become_subreaper()?;
@@ -135,7 +135,7 @@ fn prepare() -> io::Result<()> {
 
 /// After the task was started, which would inherit this: nothing but SIGKILL ends a shim, and children are
 /// announced through a descriptor.
-fn quieten() -> io::Result<()> {
+pub(super) fn quieten() -> io::Result<()> {
     for ignored in [Signal::SIGPIPE, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         set_handler(ignored, SigHandler::SigIgn)?;
     }

@@ -21,11 +21,18 @@ pub(super) struct Stdio3 {
     pub stdin: Stdio,
     pub stdout: OwnedFd,
     pub stderr: OwnedFd,
+    /// All three are a terminal, which the process is to control.
+    pub is_terminal: bool,
 }
 
 impl From<Output> for Stdio3 {
     fn from(output: Output) -> Self {
-        Self { stdin: Stdio::null(), stdout: output.stdout, stderr: output.stderr }
+        Self {
+            stdin: Stdio::null(),
+            stdout: output.stdout,
+            stderr: output.stderr,
+            is_terminal: false,
+        }
     }
 }
 
@@ -36,6 +43,7 @@ struct Entry {
     oom_score_adj: Option<i64>,
     identity: Option<Identity>,
     work_dir: PathBuf,
+    is_terminal: bool,
 }
 
 impl Entry {
@@ -45,6 +53,9 @@ impl Entry {
             procs.write_all(b"0")?;
         }
         setsid()?;
+        if self.is_terminal {
+            control_terminal()?;
+        }
         if let Some(netns) = &self.netns {
             setns(netns.as_fd(), CloneFlags::CLONE_NEWNET)?;
         }
@@ -59,6 +70,16 @@ impl Entry {
         }
         chdir(&self.work_dir)?;
         Ok(())
+    }
+}
+
+/// Standard input becomes the terminal of this session.
+#[expect(unsafe_code, reason = "TIOCSCTTY is an ioctl")]
+fn control_terminal() -> io::Result<()> {
+    // SAFETY: takes a descriptor and a number.
+    match unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 
@@ -92,6 +113,7 @@ pub(super) fn spawn(
         oom_score_adj: plan.oom_score_adj,
         identity: host_identity(context)?,
         work_dir: plan.work_dir.as_ref().map_or_else(|| task_dir.clone(), PathBuf::from),
+        is_terminal: stdio.is_terminal,
     };
     let denied = |name: &str| plan.denied_env.iter().any(|pattern| matches_glob(pattern, name));
     let mut command = crate::sys::command::command(&program);
