@@ -12,6 +12,7 @@
 //! ```
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use super::process::{Ending, Process, ProcessId, boot_id};
 use super::session::{self, ExecRequest, ExecSession};
 use super::shim::launch::Program;
 use super::shim::records::{Records, Report, Running, Task, Workload};
+use super::shim::streams;
 use super::{DriverError, TaskStats, mock};
 
 /// How a task ended.
@@ -101,6 +103,8 @@ struct ShimTask {
     running: Option<Running>,
     /// `None` when it is gone.
     process: Option<Process>,
+    /// Keeps the last output of a task that dies together with its shim.
+    _output: Vec<OwnedFd>,
     /// The one who waits for the shim; others wait for the lock and find the record.
     shim: tokio::sync::Mutex<Option<Process>>,
 }
@@ -215,7 +219,8 @@ pub(super) async fn start(
             let process = Process::open(running.task).ok().flatten();
             let shim = tokio::sync::Mutex::new(Some(shim));
             let (program, running) = (program.clone(), Some(running));
-            let task = ShimTask { stored, records, program, running, process, shim };
+            let _output = streams::hold(&stored.state);
+            let task = ShimTask { stored, records, program, running, process, _output, shim };
             Ok(TaskHandle(Inner::Shim(Arc::new(task))))
         }
         Ok((shim, Report::Failed { reason })) => {
@@ -255,6 +260,7 @@ fn found(program: &Program, stored: StoredHandle, running: Option<Running>) -> S
         records: Records::at(&stored.state),
         program: program.clone(),
         process,
+        _output: streams::hold(&stored.state),
         shim: tokio::sync::Mutex::new(shim),
         running,
         stored,

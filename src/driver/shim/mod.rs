@@ -21,7 +21,8 @@
 //! pidfd and the record: all of that works whether or not this shim, or an earlier agent, is alive.
 //!
 //! Output goes through fifos that the task holds open for reading too: without a shim the task blocks on a full
-//! pipe instead of dying of SIGPIPE, and the next shim reads on where the last one stopped.
+//! pipe instead of dying of SIGPIPE, and the next shim reads on where the last one stopped. The agent holds the
+//! fifos open too, so the last words of a task that dies together with its shim are not lost.
 //!
 //! How a task ended is known exactly while shim or agent live (the agent is a subreaper: a killed shim's
 //! task becomes its child, and the zombie keeps the status until the adopting shim has read it). If both
@@ -33,7 +34,7 @@ pub(super) mod records;
 mod relay;
 mod run;
 mod spawn;
-mod streams;
+pub(super) mod streams;
 mod supervise;
 pub(super) mod wire;
 

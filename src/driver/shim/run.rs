@@ -38,12 +38,13 @@ pub(super) fn adopt(dir: &Path) -> io::Result<()> {
     let _claim = records.claim()?;
     let task = records.task()?;
     let before = records.running()?;
+    // First: once the task ends, only an open end keeps what it wrote.
+    let pumps = Pump::reopen(&task.context);
     let cgroup = cgroup_of(&task)?;
     let process = Process::open(before.task)?;
     let running = Running { shim: own_id()?, ..before };
     records.write_running(&running)?;
     say(&Report::Running(running.clone()))?;
-    let pumps = Pump::reopen(&task.context);
     quieten()?;
     supervise(Supervised { records, task, running, cgroup, pumps, process, is_child: false })
 }

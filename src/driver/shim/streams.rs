@@ -54,6 +54,15 @@ impl Streams {
     }
 }
 
+/// Ends that nobody reads from, for the agent to hold: if shim and task die together, what the task wrote last
+/// is still there for the shim that adopts it.
+pub(in crate::driver) fn hold(state: &Path) -> Vec<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let streams = [Stream::Stdout, Stream::Stderr];
+    let held = streams.map(|stream| open(&fifo_path(state, stream), flags, Mode::empty()).ok());
+    held.into_iter().flatten().collect()
+}
+
 /// One stream on its way from the fifo to the log.
 pub(super) struct Pump {
     fifo: File,
@@ -98,7 +107,6 @@ impl Pump {
         Ok(Self { fifo: File::from(fifo), log })
     }
 
-    /// A pump whose source is a terminal instead of a fifo.
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.fifo.as_fd()
     }
