@@ -19,6 +19,7 @@ pub struct Event {
     /// Its namespace.
     pub namespace: String,
     /// Related ids that match a subscription too.
+    #[serde(with = "super::go")]
     pub filter_keys: Vec<String>,
     /// Where it happened.
     pub index: Index,

@@ -245,7 +245,7 @@ pub enum Intent {
     UpsertDeployment(Box<Deployment>),
     /// Counts allocations by state again.
     ReconcileSummaries,
-    /// Writes a row of a table that is plain JSON with Create- and ModifyIndex: namespaces, node pools, the
+    /// Writes a row of a table that is plain JSON with `CreateIndex` and `ModifyIndex`: namespaces, node pools, the
     /// scheduler's configuration, autopilot's, scaling policies.
     PutRow {
         /// The table.

@@ -26,12 +26,14 @@
 
 mod apply;
 pub mod command;
+pub mod disk;
 mod event;
 mod index;
 mod key;
 mod read;
 mod row;
 mod tables;
+pub mod watch;
 
 pub use apply::{Applied, apply};
 pub use command::{Command, Intent, Refusal, Reply, RowTable};
@@ -39,3 +41,4 @@ pub use event::{Change, Object, StateEvent};
 pub use key::{RowKey, Table, VersionKey};
 pub use row::{Row, RowError};
 pub use tables::State;
+pub use watch::{EventBatch, Topic, Watch};

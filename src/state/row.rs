@@ -141,7 +141,8 @@ impl State {
             }
             Table::Deployments => drop(self.insert_deployment(parse(table, key, value)?)),
             Table::ClusterMeta => {
-                self.cluster_id = Some(parse::<String>(table, key, value)?.into())
+                let id: String = parse(table, key, value)?;
+                self.cluster_id = Some(id.into());
             }
             Table::Namespaces
             | Table::NodePools

@@ -37,8 +37,19 @@ pub(super) fn evals(tx: &mut Transaction<'_>, ids: &[EvalId]) {
     }
 }
 
-/// Forgets deployments that have ended.
-pub(super) fn deployments(tx: &mut Transaction<'_>, ids: &[DeploymentId]) {
+/// Forgets deployments that have ended, jobs that are still dead, and nodes that still have nothing to run.
+pub(super) fn others(
+    tx: &mut Transaction<'_>,
+    finished: &[DeploymentId],
+    dead: &[JobKey],
+    away: &[NodeId],
+) {
+    deployments(tx, finished);
+    jobs(tx, dead);
+    nodes(tx, away);
+}
+
+fn deployments(tx: &mut Transaction<'_>, ids: &[DeploymentId]) {
     for id in ids {
         if tx.state.deployment(id).is_some_and(|deployment| !deployment.is_active()) {
             tx.remove_deployment(id);
@@ -46,8 +57,7 @@ pub(super) fn deployments(tx: &mut Transaction<'_>, ids: &[DeploymentId]) {
     }
 }
 
-/// Forgets jobs that are still dead.
-pub(super) fn jobs(tx: &mut Transaction<'_>, keys: &[JobKey]) {
+fn jobs(tx: &mut Transaction<'_>, keys: &[JobKey]) {
     for key in keys {
         if tx.state.job(key).is_some_and(|job| job.status == JobStatus::Dead) {
             job::remove(tx, key);
@@ -55,8 +65,7 @@ pub(super) fn jobs(tx: &mut Transaction<'_>, keys: &[JobKey]) {
     }
 }
 
-/// Forgets nodes that still have nothing to run.
-pub(super) fn nodes(tx: &mut Transaction<'_>, ids: &[NodeId]) {
+fn nodes(tx: &mut Transaction<'_>, ids: &[NodeId]) {
     for id in ids {
         let is_idle = tx.state.allocs_by_node_non_terminal(id).next().is_none();
         let is_away = tx.state.node(id).is_some_and(|node| !node.is_ready());

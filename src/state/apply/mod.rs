@@ -21,6 +21,9 @@ mod version;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(super) use tests::random_log;
+
 use crate::model::Index;
 
 use super::command::{Command, Intent, Refusal, Reply};
@@ -84,9 +87,7 @@ fn carry_out(tx: &mut Transaction<'_>, intent: &Intent) -> Result<Reply, Refusal
         Intent::Collect { evals, allocs, deployments, jobs, nodes } => {
             collect::allocs(tx, allocs);
             collect::evals(tx, evals);
-            collect::deployments(tx, deployments);
-            collect::jobs(tx, jobs);
-            collect::nodes(tx, nodes);
+            collect::others(tx, deployments, jobs, nodes);
             Ok(Reply::Done)
         }
         Intent::ApplyPlan { plan, preemption_evals } => {
@@ -113,18 +114,12 @@ fn carry_out(tx: &mut Transaction<'_>, intent: &Intent) -> Result<Reply, Refusal
         | Intent::PromoteDeployment { .. }
         | Intent::UpdateDeploymentAllocHealth { .. }
         | Intent::UpsertDeployment(_) => deployment::carry_out(tx, intent),
-        Intent::ReconcileSummaries => {
-            summary::recount(tx);
-            Ok(Reply::Done)
-        }
+        Intent::ReconcileSummaries => Ok(summary::recount(tx)),
         Intent::PutRow { table, key, row, check_index } => {
             row::put(tx, *table, key, row, *check_index)
         }
         Intent::DeleteRow { table, key } => row::delete(tx, *table, key),
-        Intent::SetClusterId(id) => {
-            row::set_cluster_id(tx, id);
-            Ok(Reply::Done)
-        }
+        Intent::SetClusterId(id) => Ok(row::set_cluster_id(tx, id)),
     }
 }
 

@@ -193,7 +193,7 @@ fn stop(tx: &mut Transaction<'_>, planned: &Allocation) -> Option<JobKey> {
         stopped.followup_eval_id = planned.followup_eval_id.clone();
     }
     take_server_status(&mut stopped, planned);
-    write(tx, stopped, planned, Some(&existing))
+    Some(write(tx, stopped, planned, Some(&existing)))
 }
 
 /// Places an allocation, or changes it where it is.
@@ -217,9 +217,7 @@ fn place(tx: &mut Transaction<'_>, planned: &Allocation) -> JobKey {
     if existing.is_none() {
         link_previous(tx, planned);
     }
-    let key = placed.job_key();
-    write(tx, placed, planned, existing.as_deref());
-    key
+    write(tx, placed, planned, existing.as_deref())
 }
 
 /// That an allocation is lost or unknown the servers know better than its node.
@@ -253,7 +251,7 @@ fn write(
     mut alloc: Allocation,
     planned: &Allocation,
     existing: Option<&Allocation>,
-) -> Option<JobKey> {
+) -> JobKey {
     alloc.create_index = existing.map_or(tx.index, |existing| existing.create_index);
     alloc.alloc_modify_index = tx.index;
     alloc.modify_time = if planned.modify_time.is_never() { tx.time } else { planned.modify_time };
@@ -264,5 +262,5 @@ fn write(
     deployment::count_alloc(tx, &alloc, existing);
     let key = alloc.job_key();
     tx.put_alloc(alloc);
-    Some(key)
+    key
 }

@@ -54,8 +54,9 @@ pub(super) fn ensure_pool(tx: &mut Transaction<'_>, name: &str) {
 }
 
 /// Sets the identity once.
-pub(super) fn set_cluster_id(tx: &mut Transaction<'_>, id: &str) {
+pub(super) fn set_cluster_id(tx: &mut Transaction<'_>, id: &str) -> Reply {
     if tx.state.cluster_id().is_none() {
         tx.set_cluster_id(id);
     }
+    Reply::Done
 }

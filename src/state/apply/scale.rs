@@ -121,10 +121,10 @@ pub(super) fn write_policies(tx: &mut Transaction<'_>, job: &Job) {
         let Ok(value) = serde_json::to_value(&policy) else { continue };
         let modified = existing.as_ref().map_or(tx.index, |row| row.modify_index);
         let same = Row::new(value.clone(), created, modified);
-        if existing.is_none() || same.as_ref() != existing.as_deref() {
-            if let Some(row) = Row::new(value, created, tx.index) {
-                tx.put_row(RowTable::ScalingPolicies, id.into(), row);
-            }
+        if (existing.is_none() || same.as_ref() != existing.as_deref())
+            && let Some(row) = Row::new(value, created, tx.index)
+        {
+            tx.put_row(RowTable::ScalingPolicies, id.into(), row);
         }
     }
 }

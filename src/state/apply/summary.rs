@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crate::model::job::{ChildrenSummary, GroupSummary, JobSummary};
 use crate::model::{Allocation, ClientStatus, Evaluation, Job, JobKey, JobStatus};
 
+use crate::state::command::Reply;
+
 use super::transaction::Transaction;
 
 /// Makes a summary for a job, or adds the groups that are new. Groups that are gone keep their counts.
@@ -146,7 +148,7 @@ fn child_bin(children: &mut ChildrenSummary, status: JobStatus) -> &mut i64 {
 }
 
 /// Counts everything again from the allocations and jobs that are there. Queued ones are kept.
-pub(super) fn recount(tx: &mut Transaction<'_>) {
+pub(super) fn recount(tx: &mut Transaction<'_>) -> Reply {
     let jobs: Vec<Arc<Job>> = tx.state.jobs().cloned().collect();
     for job in jobs {
         let key = job.key();
@@ -180,4 +182,5 @@ pub(super) fn recount(tx: &mut Transaction<'_>) {
             tx.put_summary(&key, summary);
         }
     }
+    Reply::Done
 }

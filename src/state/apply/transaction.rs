@@ -87,9 +87,10 @@ impl<'a> Transaction<'a> {
     }
 
     pub(super) fn put_submission(&mut self, key: &JobKey, submission: JobSubmission) {
-        let id = (key.clone(), submission.version);
-        self.state.submissions.insert(id, Arc::new(submission.clone()));
-        self.note(RowKey::Submission(key.clone(), submission.version), Object::None);
+        let version = submission.version;
+        let id = (key.clone(), version);
+        self.state.submissions.insert(id, Arc::new(submission));
+        self.note(RowKey::Submission(key.clone(), version), Object::None);
     }
 
     pub(super) fn remove_submission(&mut self, key: &JobKey, version: u64) {
