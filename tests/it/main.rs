@@ -1,3 +1,4 @@
 //! The integration tests, in one binary. What needs root says so and is skipped by name otherwise.
 mod api;
 mod driver;
+mod scheduler;

@@ -1,0 +1,11 @@
+//! The scheduler on a world of its own: no server, no clock.
+
+pub mod world;
+
+mod constraints;
+mod oracle;
+mod placement;
+mod properties;
+mod rolling;
+mod scoring;
+mod systems;
