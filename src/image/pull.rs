@@ -285,6 +285,8 @@ async fn write(
     record: &Arc<Record>,
     config: String,
 ) -> Result<(), ImageError> {
+    // Two names may lead to it at once.
+    let _only = inner.fetch_lock(format!("image {}", record.id)).await;
     let must_sync = {
         let catalog = inner.catalog();
         if catalog.image(&record.id).is_some() {

@@ -128,12 +128,15 @@ fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
         if error.is::<rustls::Error>() {
             return true;
         }
-        // io::Error hides the error it carries from source().
-        let carried = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if carried.is_some_and(|carried| {
-            carried.is::<rustls::Error>() || carried.source().is_some_and(is_tls)
-        }) {
-            return true;
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            // io::Error hides the error it carries from source(), and one may carry another.
+            let is_cut_off = error.kind() == io::ErrorKind::UnexpectedEof;
+            if is_cut_off && error.to_string().contains("tls handshake") {
+                return true;
+            }
+            if error.get_ref().is_some_and(|carried| is_tls(carried)) {
+                return true;
+            }
         }
         next = error.source();
     }

@@ -161,7 +161,7 @@ fn make_client(config: &RegistryConfig) -> Result<Client, RegistryError> {
     // Without any proxy set, the library would take one from the environment: so one is set that is never used.
     let (proxy, no_proxy) = match &config.proxy {
         Some(proxy) => (proxy.clone(), config.no_proxy.clone()),
-        None => ("http://127.0.0.1:9".to_owned(), Some("*".to_owned())),
+        None => ("http://127.0.0.1:9".to_owned(), Some("*,0.0.0.0/0,::/0".to_owned())),
     };
     Client::try_from(ClientConfig {
         protocol: ClientProtocol::HttpsExcept(config.insecure.clone()),
