@@ -1,0 +1,7 @@
+//! The jobspec room against what Nomad answered, and against hostile input.
+
+mod accepted;
+mod functions;
+mod hostile;
+mod refused;
+mod support;
