@@ -82,8 +82,9 @@ impl ImageError {
             Self::Local {
                 source: LocalError::Open(..) | LocalError::NoSuchImage { .. }, ..
             } => Kind::NotFound,
-            Self::Layer { source, .. } => match **source {
+            Self::Layer { source, .. } => match &**source {
                 LayerError::Store(_) => Kind::Internal,
+                LayerError::Entry { source, .. } if source.is_ours() => Kind::Internal,
                 LayerError::Blob(_) => Kind::Unavailable,
                 _ => Kind::Invalid,
             },

@@ -82,6 +82,22 @@ pub enum EntryError {
     Marker(#[source] io::Error),
 }
 
+impl EntryError {
+    /// Whether this machine is at fault, not the image: no room, or a broken or read-only file system.
+    pub(super) fn is_ours(&self) -> bool {
+        let (Self::Create(source) | Self::Write(source) | Self::Attributes(source)) = self else {
+            return matches!(self, Self::Marker(_));
+        };
+        matches!(
+            source.kind(),
+            io::ErrorKind::StorageFull
+                | io::ErrorKind::QuotaExceeded
+                | io::ErrorKind::ReadOnlyFilesystem
+                | io::ErrorKind::PermissionDenied
+        ) || source.raw_os_error() == Some(Errno::EIO as i32)
+    }
+}
+
 /// One layer being written.
 #[derive(Debug)]
 pub(super) struct Unpacker {
@@ -165,16 +181,7 @@ impl Unpacker {
             there.push(part);
             parent = match open_in_root(&self.root, &there, flags, Mode::empty()) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    mkdirat(&parent, part.as_os_str(), Mode::from_bits_truncate(0o755))
-                        .and_then(|()| {
-                            openat(
-                                &parent,
-                                part.as_os_str(),
-                                flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC,
-                                Mode::empty(),
-                            )
-                        })
-                        .map_err(at)
+                    make_parent(&parent, part.as_os_str()).map_err(at)
                 }
                 other => other,
             }
@@ -323,6 +330,16 @@ impl Unpacker {
             .map_err(at)
             .map_err(EntryError::Attributes)
     }
+}
+
+/// A directory that an archive has left out. Its mode is set again, as the agent's umask may be narrow.
+fn make_parent(parent: &OwnedFd, name: &OsStr) -> nix::Result<OwnedFd> {
+    let mode = Mode::from_bits_truncate(0o755);
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    mkdirat(parent, name, mode)?;
+    let made = openat(parent, name, flags, Mode::empty())?;
+    fchmod(&made, mode)?;
+    Ok(made)
 }
 
 /// A whiteout is about lower layers only: what this layer has under the name stays, without what is below it.

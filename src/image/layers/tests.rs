@@ -473,7 +473,6 @@ fn tree(path: &Path, found: &mut BTreeMap<PathBuf, (u64, u32)>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
     fn no_order_of_entries_writes_outside(entries in proptest::collection::vec(hostile_entry(), 1..24)) {
         if !is_root() {

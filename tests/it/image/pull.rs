@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use stead::image::{
-    Auth, ImageError, LayerError, Progress, PullPolicy, Reference, RegistryConfig, RegistryError,
+    Auth, Digest, Event, ImageError, LayerError, Progress, PullPolicy, Reference, RegistryConfig,
+    RegistryError,
 };
 use stead::sys::command::command;
 use stead::sys::report::{Kind, chain};
@@ -239,6 +240,36 @@ fn an_image_of_known_layers_costs_two_requests_and_an_unchanged_one_less() {
                 .iter()
                 .any(|image| image.id == one.id && image.references.is_empty() && image.in_use)
         );
+    });
+}
+
+#[test]
+fn a_pull_tells_how_far_it_is() {
+    test(async || {
+        let (fake, place, image) = (Fake::start().await, Place::new(), image(1, 2));
+        fake.serve_image("app", "1", &image);
+        let store = place.store_for(&fake.host);
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&events);
+        let progress = Progress::new(move |event| told.lock().unwrap().push(event));
+        let reference: Reference = format!("{}/app:1", fake.host).parse().unwrap();
+        store
+            .ensure(&reference, &Auth::Configured, PullPolicy::IfNotPresent, &progress)
+            .await
+            .unwrap();
+        let events = std::mem::take(&mut *events.lock().unwrap());
+        assert_eq!(events[0], Event::Layers(2));
+        for blob in &image.layers {
+            let layer: Digest = blob.diff_id.parse().unwrap();
+            let length = blob.bytes.len() as u64;
+            assert!(events.contains(&Event::Started { layer, bytes: Some(length) }));
+            let read = |event: &Event| match event {
+                Event::Read { layer: of, bytes } if *of == layer => *bytes,
+                _ => 0,
+            };
+            assert_eq!(events.iter().map(read).sum::<u64>(), length);
+            assert!(events.contains(&Event::Done(layer)));
+        }
     });
 }
 

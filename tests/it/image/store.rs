@@ -178,3 +178,42 @@ fn after_a_power_cut_only_layers_of_whole_images_are_believed() {
         assert_eq!(take(&store, &two).await.layers[1], doubtful);
     });
 }
+
+/// A file system of two mebibytes.
+struct Small(std::path::PathBuf);
+
+impl Small {
+    fn mounted(path: std::path::PathBuf) -> Self {
+        fs::create_dir(&path).unwrap();
+        let flags = nix::mount::MsFlags::empty();
+        nix::mount::mount(Some("tmpfs"), &path, Some("tmpfs"), flags, Some("size=2m")).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        nix::mount::umount2(&self.0, nix::mount::MntFlags::MNT_DETACH).unwrap();
+    }
+}
+
+#[test]
+fn an_image_that_does_not_fit_leaves_room_for_one_that_does() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let big = Layer::new().file("big", vec![7; 3 << 20], 0o644).end(Compression::Gzip);
+    Built::new(vec![layer("base"), big]).write_layout(&place.path("layout"), "big");
+    Built::new(vec![layer("base"), layer("a")]).write_layout(&place.path("layout"), "small");
+    let _small = Small::mounted(place.path("store"));
+    let name = |tag: &str| format!("oci:{}:{tag}", place.path("layout").display());
+    runtime().block_on(async {
+        let store = place.store();
+        let error = ensure(&store, &name("big"), PullPolicy::IfNotPresent).await.unwrap_err();
+        let told = chain(&error);
+        assert!(told.contains("entry `big`: cannot be written: No space left on device"), "{told}");
+        assert_eq!((error.kind(), place.leftovers()), (Kind::Internal, 0));
+        take(&store, &name("small")).await;
+    });
+}
