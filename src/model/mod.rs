@@ -18,7 +18,6 @@ pub mod constraint;
 pub mod deployment;
 pub mod evaluation;
 pub mod event;
-pub mod fit;
 pub mod go;
 pub mod group;
 pub mod id;

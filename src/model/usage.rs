@@ -7,6 +7,7 @@
 //! placements of the same plan, because a replacement waits on its node for the one it replaces.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -149,16 +150,16 @@ pub struct NodeUse {
 }
 
 /// A port that is somebody's.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UsedPort {
     /// The number.
     pub port: u16,
     /// The host address; empty for all.
-    pub address: String,
+    pub address: Arc<str>,
     /// Whether others may have it too.
     pub shared: bool,
     /// Its label.
-    pub label: String,
+    pub label: Arc<str>,
     /// Whose it is.
     pub alloc: AllocId,
 }
@@ -199,17 +200,20 @@ impl NodeUse {
         self.memory += sum.memory;
         self.disk += resources.shared.disk_mb;
         self.allocs += 1;
-        let cores = resources.tasks.values().flat_map(|task| &task.cpu.reserved_cores);
-        self.cores.extend(cores.map(|&core| (core, alloc.clone())));
+        for &core in resources.tasks.values().flat_map(|task| &task.cpu.reserved_cores) {
+            let core = (core, alloc.clone());
+            let at = self.cores.partition_point(|other| *other < core);
+            self.cores.insert(at, core);
+        }
         for port in &resources.shared.ports {
-            let at = self.ports.partition_point(|used| used.port <= port.value);
             let used = UsedPort {
                 port: port.value,
-                address: port.host_ip.clone(),
+                address: port.host_ip.as_str().into(),
                 shared: port.ignore_collision,
-                label: port.label.clone(),
+                label: port.label.as_str().into(),
                 alloc: alloc.clone(),
             };
+            let at = self.ports.partition_point(|other| *other < used);
             self.ports.insert(at, used);
         }
     }
@@ -228,6 +232,11 @@ impl NodeUse {
         self.ports.retain(|used| used.alloc != alloc.id);
     }
 
+    /// Whether nothing is taken.
+    pub fn is_empty(&self) -> bool {
+        self.allocs == 0
+    }
+
     /// Who has `port` on `address`, unless all want to share it.
     pub fn holder(&self, port: u16, address: &str, shared: bool) -> Option<&UsedPort> {
         let first = self.ports.partition_point(|used| used.port < port);
@@ -236,9 +245,7 @@ impl NodeUse {
     }
 
     fn has_shared_core(&self) -> bool {
-        let mut cores: Vec<u16> = self.cores.iter().map(|(core, _)| *core).collect();
-        cores.sort_unstable();
-        cores.windows(2).any(|pair| matches!(pair, [a, b] if a == b))
+        self.cores.windows(2).any(|pair| matches!(pair, [a, b] if a.0 == b.0))
     }
 
     fn port_collision(&self) -> Option<Shortage> {
@@ -319,8 +326,23 @@ pub enum Shortage {
 }
 
 impl Shortage {
+    /// Whose the port is that is lacking.
+    pub fn holder(&self) -> Option<&AllocId> {
+        match self {
+            Self::Port { holder, .. } => holder.as_ref(),
+            Self::Cpu
+            | Self::Memory
+            | Self::Disk
+            | Self::Cores
+            | Self::Allocs
+            | Self::Address { .. }
+            | Self::DynamicPorts
+            | Self::Devices => None,
+        }
+    }
+
     fn port(used: &UsedPort, holder: &AllocId) -> Self {
-        Self::Port { port: used.port, label: used.label.clone(), holder: Some(holder.clone()) }
+        Self::Port { port: used.port, label: used.label.to_string(), holder: Some(holder.clone()) }
     }
 }
 

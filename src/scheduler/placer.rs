@@ -538,21 +538,10 @@ fn exhaust(metrics: &mut AllocMetric, node: &Node, shortage: &Shortage, lookup: 
     if !node.node_class.is_empty() {
         add(&mut metrics.class_exhausted, &node.node_class);
     }
-    let holder = match shortage {
-        Shortage::Port { holder: Some(holder), .. } => lookup.alloc(holder),
-        Shortage::Port { .. }
-        | Shortage::Cpu
-        | Shortage::Memory
-        | Shortage::Disk
-        | Shortage::Cores
-        | Shortage::Allocs
-        | Shortage::Address { .. }
-        | Shortage::DynamicPorts
-        | Shortage::Devices => None,
-    };
+    let holder = shortage.holder().and_then(|id| lookup.alloc(id));
     match holder {
         Some(alloc) => {
-            let dimension = format!("{shortage} (held by job \"{}\")", alloc.job_id);
+            let dimension = format!("{shortage} (held by job `{}`)", alloc.job_id);
             add(&mut metrics.dimension_exhausted, &dimension);
         }
         None => add(&mut metrics.dimension_exhausted, &shortage.to_string()),

@@ -158,6 +158,10 @@ pub enum Intent {
         plan: Box<Plan>,
         /// Evaluations that follow, for jobs whose allocations had to go.
         preemption_evals: Vec<Evaluation>,
+        /// Evaluations that are so when nothing of the plan was refused: the one it answers, done, and one that
+        /// waits for room. Saves them an entry of their own.
+        #[serde(default)]
+        on_full: Vec<Evaluation>,
     },
     /// What a node says of its allocations: id, client status, task states, network, health.
     UpdateAllocsFromClient {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::model::job::{JobSubmission, JobSummary};
+use crate::model::usage::NodeUse;
 use crate::model::{
     AllocId, Allocation, Deployment, DeploymentId, EvalId, Evaluation, Index, Job, JobKey, Node,
     NodeId,
@@ -185,6 +186,11 @@ impl State {
         id: &NodeId,
     ) -> impl Iterator<Item = &'a Arc<Allocation>> + use<'a> {
         self.live_of_node.of(id).filter_map(|id| self.allocs.get(id))
+    }
+
+    /// What is taken on a node, by allocations that it has not ended. Kept up, never summed.
+    pub fn node_use(&self, id: &NodeId) -> Arc<NodeUse> {
+        self.node_use.get(id).cloned().unwrap_or_default()
     }
 
     /// Allocations of a job that are not terminal. Costs nothing for the others.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 
 use crate::model::job::{JobSubmission, JobSummary};
+use crate::model::usage::NodeUse;
 use crate::model::{
     AllocId, Allocation, Deployment, DeploymentId, EvalId, Evaluation, Index, Job, JobKey, Node,
     NodeId,
@@ -42,6 +43,8 @@ pub struct State {
     /// Of those the ones that are not terminal.
     pub(super) live_of_node: Grouped<NodeId, AllocId>,
     pub(super) live_of_job: Grouped<JobKey, AllocId>,
+    /// What is taken on each node, by allocations that their node has not ended.
+    pub(super) node_use: OrdMap<NodeId, Arc<NodeUse>>,
 }
 
 impl Default for State {
@@ -76,6 +79,7 @@ impl State {
             allocs_of_node: Grouped::default(),
             live_of_node: Grouped::default(),
             live_of_job: Grouped::default(),
+            node_use: OrdMap::new(),
         };
         for (table, key, row) in Row::built_in() {
             state.insert_row(table, key, row);
@@ -164,6 +168,7 @@ impl State {
         if !alloc.deployment_id.is_empty() {
             self.allocs_of_deployment.insert(alloc.deployment_id.clone(), id.clone());
         }
+        self.count_use(&alloc, NodeUse::add);
         self.allocs_of_eval.insert(alloc.eval_id.clone(), id.clone());
         self.allocs_of_node.insert(alloc.node_id.clone(), id.clone());
         self.allocs_of_job.insert(key, id.clone());
@@ -179,12 +184,25 @@ impl State {
     fn unlink_alloc(&mut self, alloc: &Allocation) {
         let id = &alloc.id;
         let key = alloc.job_key();
+        self.count_use(alloc, NodeUse::remove);
         self.live_of_node.remove(alloc.node_id.clone(), id.clone());
         self.live_of_job.remove(key.clone(), id.clone());
         self.allocs_of_deployment.remove(alloc.deployment_id.clone(), id.clone());
         self.allocs_of_eval.remove(alloc.eval_id.clone(), id.clone());
         self.allocs_of_node.remove(alloc.node_id.clone(), id.clone());
         self.allocs_of_job.remove(key, id.clone());
+    }
+
+    fn count_use(&mut self, alloc: &Allocation, count: fn(&mut NodeUse, &Allocation)) {
+        if alloc.is_client_terminal() {
+            return;
+        }
+        let known = self.node_use.remove(&alloc.node_id);
+        let mut usage = known.unwrap_or_default();
+        count(Arc::make_mut(&mut usage), alloc);
+        if !usage.is_empty() {
+            self.node_use.insert(alloc.node_id.clone(), usage);
+        }
     }
 
     pub(super) fn insert_row(&mut self, table: RowTable, key: Arc<str>, row: Row) {

@@ -27,7 +27,11 @@ pub(super) fn update_from_client(tx: &mut Transaction<'_>, allocs: &[Allocation]
         status::refresh(tx, &key);
     }
     for id in nodes {
-        if let Some(node) = tx.state.node(&id).cloned() {
+        // What counts is that it told of them since it was last not heard of: once is enough, and leaves
+        // the nodes' rows alone at every other time.
+        let has_told =
+            |node: &Node| node.last_alloc_update_index > node.last_missed_heartbeat_index;
+        if let Some(node) = tx.state.node(&id).cloned().filter(|node| !has_told(node)) {
             tx.put_node(Node { last_alloc_update_index: tx.index, ..Node::clone(&node) });
         }
     }

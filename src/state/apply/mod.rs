@@ -90,9 +90,12 @@ fn carry_out(tx: &mut Transaction<'_>, intent: &Intent) -> Result<Reply, Refusal
             collect::others(tx, deployments, jobs, nodes);
             Ok(Reply::Done)
         }
-        Intent::ApplyPlan { plan, preemption_evals } => {
+        Intent::ApplyPlan { plan, preemption_evals, on_full } => {
             let result = plan::apply(tx, plan);
             evaluation::upsert(tx, preemption_evals);
+            if result.is_full() {
+                evaluation::upsert(tx, on_full);
+            }
             Ok(Reply::Plan(result))
         }
         Intent::UpdateAllocsFromClient { allocs, evals } => {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use crate::model::fit::allocs_fit;
 use crate::model::node::Eligibility;
+use crate::model::usage::{Capacity, NodeUse};
 use crate::model::{
     AllocId, Allocation, ClientStatus, DesiredStatus, JobKey, Node, NodeId, NodeStatus, Plan,
     PlanResult,
@@ -132,9 +132,10 @@ fn check(state: &State, plan: &Plan, id: &NodeId, placed: &[Allocation]) -> Resu
             return Err("node is not ready for placements".to_owned());
         }
     }
-    let live: HashSet<&AllocId> =
-        state.allocs_by_node_non_terminal(id).map(|alloc| &alloc.id).collect();
-    if placed.iter().all(|alloc| live.contains(&alloc.id)) {
+    let lives_here = |alloc: &Allocation| {
+        state.alloc(&alloc.id).is_some_and(|known| known.node_id == *id && !known.is_terminal())
+    };
+    if placed.iter().all(lives_here) {
         // In-place updates only: they may stay even where nothing new may come.
         return Ok(());
     }
@@ -144,19 +145,26 @@ fn check(state: &State, plan: &Plan, id: &NodeId, placed: &[Allocation]) -> Resu
     fits(state, plan, node, placed)
 }
 
+/// Looks at the kept sum of what is taken, not at all who take it. What the plan stops makes room for what it places.
 fn fits(state: &State, plan: &Plan, node: &Node, placed: &[Allocation]) -> Result<(), String> {
-    let gone: HashSet<&AllocId> = [&plan.node_update, &plan.node_preemptions]
+    let mut usage = NodeUse::clone(&state.node_use(&node.id));
+    let gone: BTreeSet<&AllocId> = [&plan.node_update, &plan.node_preemptions]
         .into_iter()
         .filter_map(|part| part.get(&node.id))
         .flatten()
         .chain(placed)
         .map(|alloc| &alloc.id)
         .collect();
-    let stays = state
-        .allocs_by_node_non_terminal(&node.id)
-        .filter(|alloc| !gone.contains(&alloc.id))
-        .map(Arc::as_ref);
-    allocs_fit(node, stays.chain(placed)).map(drop).map_err(|misfit| misfit.to_string())
+    let known = gone.into_iter().filter_map(|id| state.alloc(id));
+    known.filter(|alloc| alloc.node_id == node.id).for_each(|alloc| usage.remove(alloc));
+    placed.iter().for_each(|alloc| usage.add(alloc));
+    Capacity::of(node).holds(&usage).map_err(|shortage| {
+        let holder = shortage.holder().and_then(|id| state.alloc(id));
+        holder.map_or_else(
+            || shortage.to_string(),
+            |alloc| format!("{shortage} (held by job `{}`)", alloc.job_id),
+        )
+    })
 }
 
 /// Canaries that were not placed are not the deployment's.

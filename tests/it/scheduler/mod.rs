@@ -1,6 +1,6 @@
 //! The scheduler on a world of its own: no server, no clock.
 
-pub mod world;
+mod world;
 
 mod constraints;
 mod oracle;

@@ -122,7 +122,7 @@ fn a_static_port_is_refused_with_the_job_that_holds_it() {
     world.register(job("second", JobType::Service, vec![port(group("app", 1, 1, 1), "web", 80)]));
     let outcome = world.run("second");
     let why: Vec<_> = outcome.failed["app"].dimension_exhausted.keys().cloned().collect();
-    assert_eq!(why, ["network: reserved port collision web=80 (held by job \"first\")"]);
+    assert_eq!(why, ["network: reserved port collision web=80 (held by job `first`)"]);
 }
 
 #[test]

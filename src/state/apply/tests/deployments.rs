@@ -41,7 +41,7 @@ fn world() -> World {
     let mut plan = Plan { job: Some(Arc::clone(&job)), ..Plan::default() };
     plan.deployment = Some(deployment(&job));
     plan.node_allocation.insert("n".into(), vec![canary("1", &job)]);
-    world.ok(Intent::ApplyPlan { plan: Box::new(plan), preemption_evals: vec![] });
+    world.ok(Intent::ApplyPlan { plan: Box::new(plan), preemption_evals: vec![], on_full: vec![] });
     world
 }
 
@@ -185,6 +185,6 @@ fn canaries_that_found_no_room_are_forgotten() {
     let mut plan = Plan { job: Some(Arc::clone(&job)), ..Plan::default() };
     plan.deployment = Some(planned);
     plan.node_allocation.insert("n".into(), vec![canary("1", &job)]);
-    world.ok(Intent::ApplyPlan { plan: Box::new(plan), preemption_evals: vec![] });
+    world.ok(Intent::ApplyPlan { plan: Box::new(plan), preemption_evals: vec![], on_full: vec![] });
     assert!(group(&world).placed_canaries.is_empty());
 }

@@ -189,7 +189,7 @@ fn plan(job: &Arc<Job>, node: &str, place: Vec<Allocation>, stop: Vec<Allocation
     if !stop.is_empty() {
         plan.node_update.insert(node.into(), stop);
     }
-    Intent::ApplyPlan { plan: Box::new(plan), preemption_evals: Vec::new() }
+    Intent::ApplyPlan { plan: Box::new(plan), preemption_evals: Vec::new(), on_full: Vec::new() }
 }
 
 /// Every row as text.

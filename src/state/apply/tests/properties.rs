@@ -146,7 +146,7 @@ fn placement(state: &State, job: &Arc<Job>, (b, c): (u8, u8)) -> Intent {
         task_groups: [("web".to_owned(), DeploymentState::default())].into(),
         ..Deployment::default()
     });
-    Intent::ApplyPlan { plan: Box::new(plan), preemption_evals: vec![] }
+    Intent::ApplyPlan { plan: Box::new(plan), preemption_evals: vec![], on_full: vec![] }
 }
 
 fn run(steps: &[Step], collects: bool) -> World {
@@ -275,7 +275,7 @@ pub(in crate::state) fn random_log(count: u32) -> Vec<Command> {
 
 #[test]
 fn random_steps_reach_what_they_are_to_check() {
-    let steps = fixed_steps(2000);
+    let steps = fixed_steps(2100);
     let world = run(&steps, false);
     let state = &world.state;
     assert!(state.allocs().count() > 20, "{}", state.allocs().count());
