@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
@@ -214,6 +215,9 @@ fn read(connection: &Connection) -> rusqlite::Result<Recovered> {
     Ok(recovered)
 }
 
+/// How long the writer waits after a failure before it tries again: a full disk does not get better by haste.
+const RETRY: Duration = Duration::from_secs(1);
+
 fn write_all(shared: &Shared, mut connection: Connection) {
     loop {
         let (rows, waiters, closed) = {
@@ -224,16 +228,23 @@ fn write_all(shared: &Shared, mut connection: Connection) {
             let taken = std::mem::take(&mut pending.rows);
             (taken, std::mem::take(&mut pending.waiters), pending.closed)
         };
-        let written = write(&mut connection, &rows);
-        if let Err(error) = &written {
-            tracing::error!(error = %report::chain(error), "journal: rows are not on the disk");
-        }
-        let answer = written.map_err(|error| JournalError::Write(Arc::new(error)));
+        let written = write(&mut connection, &rows).map_err(Arc::new);
         for waiter in waiters {
             // Nobody waits any more: then nobody needs to know.
-            drop(waiter.send(answer.clone()));
+            drop(waiter.send(written.clone().map_err(JournalError::Write)));
         }
-        if closed && shared.lock().rows.is_empty() {
+        let mut pending = shared.lock();
+        if let Err(error) = &written {
+            tracing::error!(error = %report::chain(error), "journal: rows are not on the disk yet");
+            for (key, value) in rows {
+                pending.rows.entry(key).or_insert(value);
+            }
+            if !closed {
+                drop(shared.wake.wait_timeout(pending, RETRY));
+                continue;
+            }
+        }
+        if closed && (written.is_err() || pending.rows.is_empty()) {
             return;
         }
     }
@@ -258,7 +269,9 @@ fn write(connection: &mut Connection, rows: &BTreeMap<Key, Value>) -> rusqlite::
                     .execute(params![id])?
             }
             (Key::Task(id, name), Some(body)) => transaction
-                .prepare_cached("INSERT OR REPLACE INTO task (alloc, name, body) VALUES (?1, ?2, ?3)")?
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO task (alloc, name, body) VALUES (?1, ?2, ?3)",
+                )?
                 .execute(params![id, name, body])?,
             (Key::Task(id, name), None) => transaction
                 .prepare_cached("DELETE FROM task WHERE alloc = ?1 AND name = ?2")?
@@ -267,7 +280,6 @@ fn write(connection: &mut Connection, rows: &BTreeMap<Key, Value>) -> rusqlite::
     }
     transaction.commit()
 }
-
 
 #[cfg(test)]
 mod tests;
