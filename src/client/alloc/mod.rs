@@ -1,6 +1,12 @@
 //! One allocation: what its tasks share, and the order in which they live and die.
+//!
+//! - [`lifecycle`] ◆ the order; [`status`] ◆ what the servers are told; [`health`] ◆ whether a deployment may go on.
+//! - [`dir`] ◇ the directories; `attach` ◇ directories and network, made and undone; `runner` ◇ waits, steps, acts.
 
+mod attach;
 pub mod dir;
 pub mod health;
 pub mod lifecycle;
+pub(in crate::client) mod order;
+pub(in crate::client) mod runner;
 pub mod status;

@@ -40,6 +40,8 @@ pub struct TaskRow {
     pub tracker: Tracker,
     /// Where the driver finds it again. Written before it is started.
     pub handle: Option<StoredHandle>,
+    /// The signal that asks it to stop, as job, image and driver said when it was started.
+    pub kill_signal: i32,
 }
 
 /// Something to write.

@@ -12,6 +12,7 @@
 //!     │           │
 //!     └▶ Preparing└── Complete, Fail, Stay ──▶ Dead
 //!
+//!  Waiting ── Fail ──▶ Dead      Running ── Lost ──▶ Preparing      (neither counts as a failure of the task)
 //!  any ── StartOver (the whole group again) ──▶ … stopped if it runs … ──▶ Waiting
 //! ```
 //!
@@ -98,6 +99,10 @@ pub enum Event {
     },
     /// Its process ended.
     Exited(Exit),
+    /// It is gone, and how it ended nobody knows: the machine was restarted, or worse.
+    Lost(String),
+    /// It will never be started: what it needs cannot be made.
+    Fail(String),
     /// Stop it for good.
     Kill {
         /// What is told first, beside the killing itself.
@@ -237,6 +242,8 @@ impl Lifecycle {
                 self.not_running(State::Starting, told, hopeless, now)
             }
             Event::Exited(exit) => self.exited(exit, now),
+            Event::Lost(reason) => self.lost(reason),
+            Event::Fail(reason) => self.fail(reason),
             Event::Kill { because, delay } => self.kill(because, delay, now),
             Event::Restart { reason, counted_as } => self.restart(reason, counted_as, now),
             Event::StartOver { reason } => self.start_over(reason, now),
@@ -306,6 +313,29 @@ impl Lifecycle {
         let mut actions = vec![Action::Tell(Happening::Terminated(exit))];
         actions.extend(self.follow(ending, now));
         actions
+    }
+
+    /// Not the task's fault, so nothing is counted.
+    fn lost(&mut self, reason: String) -> Vec<Action> {
+        if self.phase() != TaskPhase::Running {
+            return Vec::new();
+        }
+        let told = Action::Tell(Happening::FailedRestore(reason));
+        if self.purpose == Purpose::ForGood {
+            self.state = State::Dead { failed: false };
+            return vec![told, Action::Tell(Happening::Killed(None))];
+        }
+        self.purpose = Purpose::None;
+        self.state = State::Preparing;
+        vec![told, Action::Prepare]
+    }
+
+    fn fail(&mut self, reason: String) -> Vec<Action> {
+        if self.state != State::Waiting {
+            return Vec::new();
+        }
+        self.state = State::Dead { failed: true };
+        vec![Action::Tell(Happening::SetupFailure(reason))]
     }
 
     /// What follows when nothing of the task runs any more.

@@ -1,8 +1,16 @@
 //! One task: its life as a state machine, and the loop that acts for it.
+//!
+//! - [`lifecycle`] ◆ what follows from what; [`restart`] ◆ whether it is started again.
+//! - [`env`], [`interpolate`], [`event`], [`signal`], [`duration`] ◆ what a task and people are told.
+//! - [`prepare`] ◇ makes the driver's context; `runner` ◇ waits, steps, acts; `order` is what it is told.
 
 pub mod duration;
 pub mod env;
 pub mod event;
 pub mod interpolate;
 pub mod lifecycle;
+pub(in crate::client) mod order;
+pub mod prepare;
 pub mod restart;
+pub(in crate::client) mod runner;
+pub mod signal;

@@ -159,6 +159,18 @@ fn a_task_that_starts_over_waits_for_its_turn_whatever_it_was_doing() {
     assert!(dead.is_waiting());
 }
 
+#[test]
+fn a_task_that_was_lost_runs_again_without_being_counted() {
+    let mut life = Lifecycle::taken_over(terms(0), Tracker::default());
+    let actions = life.step(Event::Lost("the machine was restarted".to_owned()), at(2));
+    assert_eq!(tells(&actions), ["Failed Restoring Task"]);
+    assert!(actions.contains(&Action::Prepare));
+    let mut life = Lifecycle::taken_over(terms(0), Tracker::default());
+    life.step(KILL, at(2));
+    life.step(Event::Lost(String::new()), at(2));
+    assert_eq!(life.phase(), TaskPhase::Dead);
+}
+
 fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         Just(Event::Open),
@@ -167,6 +179,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::Started),
         any::<bool>().prop_map(|hopeless| Event::NotStarted { reason: String::new(), hopeless }),
         (0i32..2).prop_map(exit),
+        Just(Event::Lost(String::new())),
         Just(KILL),
         Just(Event::Restart { reason: String::new(), counted_as: Ending::Asked }),
         Just(Event::Tick),
