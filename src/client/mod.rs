@@ -1,12 +1,203 @@
 //! ◇ The node: makes the allocations it was given run, and says how they are.
+//!
+//! ```text
+//!  servers ──desired──▶ watch ──▶ reconcile ◆ ──▶ alloc runner ──▶ task runner ──▶ driver
+//!     ▲  ▲                                          │    │             │
+//!     │  └── register, heartbeat ◀── fingerprint    │    └── journal ◀─┘
+//!     └───────── status (folded) ◀──────────────────┘
+//! ```
+//!
+//! Tasks of this room, each with what it reads and writes:
+//! - `register`: node in, lease kept; `watch_desired`: blocking question in, newest answer out;
+//! - `Keeper`: answer in, one alloc runner per allocation out; `StatusBoard`: news in, batches out;
+//! - one runner per allocation and one per task, told through bounded mailboxes, heard through watch channels.
+//!
+//! Everything a task needs to be found again is journaled before it is made ([`journal`]): the agent may be killed at any
+//! time, and the next one goes on, before it has spoken to any server. A stop of the agent leaves the tasks alone.
+//!
+//! It composes driver, image, network and logs, and never sees the state, the scheduler or the log: what it knows
+//! of the servers is [`Upstream`]. The agent makes it; http asks it through [`Client`].
 
 pub mod alloc;
+pub mod config;
 mod error;
+pub mod fingerprint;
+pub mod identity;
 pub mod journal;
+mod node;
 pub mod reconcile;
+mod run;
 pub mod site;
 pub mod status;
 pub mod task;
 pub mod upstream;
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+pub use config::ClientConfig;
 pub use error::ClientError;
+pub use upstream::{Desired, Lease, Upstream, UpstreamError};
+
+use crate::driver::Drivers;
+use crate::model::Node;
+use crate::sys::tasks::{Stop, Tasks};
+use identity::{Identity, IdentityError};
+use journal::{Journal, JournalError};
+use run::{Keeper, Lines};
+use site::{Settings, Site};
+use status::StatusBoard;
+
+/// Rooms the client composes, made by the agent.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// The drivers of this node.
+    pub drivers: Drivers,
+}
+
+/// Why a client does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A directory of its own cannot be made.
+    #[error("client: make directory `{}`", path.display())]
+    Dir {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It does not know who it is.
+    #[error("client: find out who this node is")]
+    Identity(#[source] IdentityError),
+    /// It cannot remember.
+    #[error("client: open its journal")]
+    Journal(#[source] JournalError),
+}
+
+/// A running client. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Client {
+    site: Arc<Site>,
+    lines: watch::Receiver<Lines>,
+    registered: watch::Receiver<bool>,
+    /// A change goes to the servers.
+    node: watch::Sender<Arc<Node>>,
+}
+
+/// What ends a client.
+#[derive(Debug)]
+pub struct Running {
+    tasks: Tasks,
+    writer: journal::Writer,
+    grace: Duration,
+}
+
+impl Running {
+    /// Ends every loop and writes what is pending. Tasks go on.
+    pub async fn shutdown(self) {
+        if !self.tasks.shutdown(self.grace).await {
+            tracing::warn!("client: some loops did not end in time");
+        }
+        let closed = tokio::task::spawn_blocking(move || self.writer.close()).await;
+        if closed.is_err() {
+            tracing::warn!("client: the journal's writer ended unexpectedly");
+        }
+    }
+}
+
+impl Client {
+    /// Takes over what an earlier agent left, and begins. Does not wait for a server.
+    pub async fn start(
+        config: ClientConfig,
+        parts: Parts,
+        upstream: Arc<dyn Upstream>,
+        stop: &Stop,
+    ) -> Result<(Self, Running), StartError> {
+        for (dir, mode) in [(&config.state_dir, 0o700), (&config.alloc_dir, 0o711)] {
+            make_dir(dir, mode).map_err(|source| StartError::Dir { path: dir.clone(), source })?;
+        }
+        let identity = Identity::load(&config.state_dir).map_err(StartError::Identity)?;
+        let (journal, writer, recovered) =
+            Journal::open(&config.state_dir.join("client.db")).map_err(StartError::Journal)?;
+        let node = Arc::new(look(&config, &identity, &parts.drivers));
+        let (node_out, node) = watch::channel(node);
+        let site = Arc::new(Site {
+            settings: Settings {
+                alloc_dir: config.alloc_dir.clone(),
+                state_dir: config.state_dir.clone(),
+                region: config.region.clone(),
+                max_kill_timeout: config.max_kill_timeout,
+                cgroup_parent: config.cgroup_parent.clone(),
+                host_env: config.host_env.clone(),
+            },
+            drivers: parts.drivers,
+            journal,
+            node,
+        });
+        let tasks = Tasks::new("client", stop);
+        let (desired_out, desired) = watch::channel(None);
+        let (registered_out, registered) = watch::channel(false);
+        let board = Arc::new(StatusBoard::default());
+        let mut keeper = Keeper::new(
+            Arc::clone(&site),
+            Arc::clone(&board),
+            tasks.clone(),
+            desired,
+            config.gc_max_allocs,
+        );
+        keeper.recover(recovered).await;
+        let lines = keeper.lines.subscribe();
+        run::sweep(&site, &lines.borrow());
+        let node_in = site.node.clone();
+        let stop = || tasks.stop_token();
+        tasks.spawn(
+            "register",
+            run::register(node_in, Arc::clone(&upstream), registered_out, stop()),
+        );
+        let watching = run::watch_desired(
+            Arc::clone(&site),
+            Arc::clone(&upstream),
+            registered.clone(),
+            desired_out,
+            stop(),
+        );
+        tasks.spawn("watch", watching);
+        tasks.spawn("status", board.run(identity.id, upstream, stop()));
+        tasks.spawn("keeper", keeper.run(stop()));
+        let grace = config.grace;
+        Ok((Self { site, lines, registered, node: node_out }, Running { tasks, writer, grace }))
+    }
+
+    /// The node as it was last told to the servers.
+    pub fn node(&self) -> Arc<Node> {
+        Arc::clone(&self.node.borrow())
+    }
+
+    /// Completes when the servers know the node.
+    pub async fn registered(&self) {
+        // The sender lives as long as the loops; without them nobody will register.
+        drop(self.registered.clone().wait_for(|registered| *registered).await);
+    }
+}
+
+fn make_dir(path: &std::path::Path, mode: u32) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+    std::fs::DirBuilder::new().recursive(true).mode(mode).create(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+}
+
+/// The node as it is now.
+fn look(config: &ClientConfig, identity: &Identity, drivers: &Drivers) -> Node {
+    let found = fingerprint::look(config);
+    let drivers: BTreeMap<String, crate::driver::Fingerprint> = drivers
+        .names()
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), drivers.get(name).ok()?.fingerprint())))
+        .collect();
+    node::node(config, identity, &found, &drivers, site::now())
+}

@@ -16,24 +16,41 @@ pub struct Steps {
     pub start: Vec<Arc<Allocation>>,
 }
 
-/// Compares. `running` holds every allocation the node has anything of, with the index at which a server last
-/// changed what it knows of it.
+/// What the node has of an allocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// When a server last changed what the node knows of it.
+    pub index: Index,
+    /// Whether nothing of it runs and its ports and addresses are free.
+    pub ended: bool,
+}
+
+/// Compares. `running` holds every allocation the node has anything of.
+///
+/// An allocation that replaces others of this node is not started before they have ended: it was given their
+/// room. To be called again whenever one has.
 pub fn reconcile(
     desired: &BTreeMap<AllocId, Arc<Allocation>>,
-    running: &BTreeMap<AllocId, Index>,
+    running: &BTreeMap<AllocId, Known>,
 ) -> Steps {
+    let in_the_way = |id: &AllocId| {
+        let lives = running.get(id).is_some_and(|known| !known.ended);
+        lives && desired.get(id).is_none_or(|alloc| alloc.is_server_terminal())
+    };
     let mut steps = Steps::default();
     for id in running.keys().filter(|id| !desired.contains_key(*id)) {
         steps.forget.push(id.clone());
     }
     for (id, alloc) in desired {
         match running.get(id) {
-            Some(known) if alloc.alloc_modify_index > *known => {
+            Some(known) if alloc.alloc_modify_index > known.index => {
                 steps.update.push(Arc::clone(alloc))
             }
             Some(_) => {}
             // An allocation that ended before the node ever saw it needs nothing.
             None if alloc.is_terminal() => {}
+            None if in_the_way(&alloc.previous_allocation)
+                || alloc.preempted_allocations.iter().any(in_the_way) => {}
             None => steps.start.push(Arc::clone(alloc)),
         }
     }
@@ -64,8 +81,8 @@ mod tests {
             alloc("stopped", 7, DesiredStatus::Stop),
         ]);
         let running =
-            BTreeMap::from([("same".into(), 5), ("stopped".into(), 5), ("gone".into(), 5)]);
-        let steps = reconcile(&desired, &running);
+            ["same", "stopped", "gone"].map(|id| (id.into(), Known { index: 5, ended: false }));
+        let steps = reconcile(&desired, &BTreeMap::from(running));
         assert_eq!(steps.forget, ["gone".into()]);
         assert_eq!(steps.update, [Arc::clone(&desired["stopped"])]);
         assert_eq!(steps.start, [Arc::clone(&desired["new"])]);
@@ -74,7 +91,21 @@ mod tests {
     #[test]
     fn an_old_answer_changes_nothing() {
         let desired = BTreeMap::from([alloc("a", 5, DesiredStatus::Run)]);
-        let running = BTreeMap::from([("a".into(), 9)]);
+        let running = BTreeMap::from([("a".into(), Known { index: 9, ended: false })]);
         assert_eq!(reconcile(&desired, &running), Steps::default());
+    }
+
+    #[test]
+    fn a_replacement_waits_until_the_one_it_replaces_has_ended() {
+        let (id, new) = alloc("new", 8, DesiredStatus::Run);
+        let new = Allocation { previous_allocation: "old".into(), ..Allocation::clone(&new) };
+        let old = alloc("old", 7, DesiredStatus::Stop);
+        let desired = BTreeMap::from([(id.clone(), Arc::new(new.clone())), old]);
+        let at = |ended| BTreeMap::from([("old".into(), Known { index: 7, ended })]);
+        assert_eq!(reconcile(&desired, &at(false)), Steps::default());
+        assert_eq!(reconcile(&desired, &at(true)).start, [Arc::new(new.clone())]);
+        // A canary runs beside the one it may replace later.
+        let beside = BTreeMap::from([(id, Arc::new(new)), alloc("old", 7, DesiredStatus::Run)]);
+        assert_eq!(reconcile(&beside, &at(false)).start.len(), 1);
     }
 }

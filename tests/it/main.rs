@@ -5,6 +5,7 @@
     reason = "a test stops where it goes wrong, and says where or why it skips"
 )]
 mod api;
+mod client;
 mod driver;
 mod image;
 mod jobspec;

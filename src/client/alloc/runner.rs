@@ -68,6 +68,8 @@ struct Runner {
     wake: Option<Timestamp>,
     work: FuturesUnordered<BoxFuture<'static, Done>>,
     told: Option<Allocation>,
+    /// Whether what the tasks share is being made.
+    attaching: bool,
     gone: bool,
     out: watch::Sender<View>,
 }
@@ -131,6 +133,7 @@ impl Runner {
             wake: None,
             work: FuturesUnordered::new(),
             told: None,
+            attaching: false,
             gone: false,
             out: watch::channel(view).0,
         }
@@ -144,6 +147,7 @@ impl Runner {
             // Nothing to set up; what is undone already is undone again at no cost.
             self.work.push(Box::pin(detached(self.parts())));
         } else {
+            self.attaching = true;
             self.work.push(Box::pin(attached(self.parts(), is_new)));
         }
     }
@@ -158,10 +162,6 @@ impl Runner {
     }
 
     async fn run(mut self, mut mailbox: mpsc::Receiver<Order>, stop: Stop) {
-        if self.row.alloc.is_server_terminal() {
-            let actions = self.life.step(Event::Stop(self.delay()), site::now());
-            self.act_all(actions).await;
-        }
         self.publish();
         while !self.gone {
             let actions = tokio::select! {
@@ -233,14 +233,7 @@ impl Runner {
 
     fn completed(&mut self, done: Done) -> Vec<Action> {
         match done {
-            Done::Attached(Ok(attached)) => {
-                self.attached.send_replace(Arc::new(attached));
-                self.life.step(Event::Ready, site::now())
-            }
-            Done::Attached(Err(reason)) => {
-                tracing::warn!(alloc = %self.row.alloc.id, %reason, "cannot be set up");
-                self.life.step(Event::NotReady(reason), site::now())
-            }
+            Done::Attached(result) => self.attached(result),
             Done::Detached(failures) => {
                 self.tell_failures(&failures);
                 self.row.ended = true;
@@ -261,6 +254,27 @@ impl Runner {
                 Vec::new()
             }
         }
+    }
+
+    fn attached(&mut self, result: Result<Attached, String>) -> Vec<Action> {
+        self.attaching = false;
+        let mut actions = match result {
+            Ok(attached) => {
+                self.attached.send_replace(Arc::new(attached));
+                self.life.step(Event::Ready, site::now())
+            }
+            Err(reason) => {
+                tracing::warn!(alloc = %self.row.alloc.id, %reason, "cannot be set up");
+                self.life.step(Event::NotReady(reason), site::now())
+            }
+        };
+        if self.life.is_done() {
+            actions.push(Action::Finish);
+        } else if self.row.alloc.is_server_terminal() {
+            // Of an earlier agent: tasks that run are stopped in order, as they would have been.
+            actions.extend(self.life.step(Event::Stop(self.delay()), site::now()));
+        }
+        actions
     }
 
     fn tell_failures(&self, failures: &[String]) {
@@ -307,6 +321,8 @@ impl Runner {
                 self.wake_at(time);
                 return;
             }
+            // What is being made is undone when it is there.
+            Action::Finish if self.attaching => return,
             Action::Finish => {
                 self.work.push(Box::pin(detached(self.parts())));
                 return;

@@ -120,7 +120,7 @@ impl Runner {
         let terms = terms(&site, &alloc, &task);
         let is_new = row.is_none();
         let row = row.unwrap_or_default();
-        let work: FuturesUnordered<BoxFuture<'static, Done>> = FuturesUnordered::new();
+        let mut work: FuturesUnordered<BoxFuture<'static, Done>> = FuturesUnordered::new();
         let found = if is_new { None } else { find(&site, &alloc, &task, &row).await };
         let tracker = row.tracker.clone();
         let (life, handle) = match (row.state.state, found) {

@@ -1,0 +1,4 @@
+//! The node, with servers made of memory.
+
+mod runs;
+mod support;
