@@ -7,6 +7,10 @@
 
 #![warn(missing_docs)]
 
+pub mod admission;
 pub mod client;
 pub mod decode;
+pub mod duration;
 pub mod job;
+pub mod number;
+pub mod size;

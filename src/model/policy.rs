@@ -99,7 +99,7 @@ pub struct PeriodicConfig {
     /// One cron expression (older form).
     pub spec: String,
     /// Cron expressions; the earliest next launch counts.
-    #[serde(with = "super::go")]
+    #[serde(deserialize_with = "super::go::deserialize")]
     pub specs: Vec<String>,
     /// Always `cron`.
     pub spec_type: String,

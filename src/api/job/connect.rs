@@ -1,7 +1,7 @@
 //! ◆ Consul Connect as clients send it. Kept by the servers as given; read so that it can be checked.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::identity::WorkloadIdentity;
 use super::resources::Resources;
@@ -215,4 +215,63 @@ wire! {
 
     /// Traffic between meshes.
     struct GatewayMesh {}
+}
+
+impl ConsulConnect {
+    /// The servers' shape.
+    pub(super) fn canonical(mut self) -> Value {
+        let task = self.sidecar_task.take().map(SidecarTask::canonical);
+        if let Some(proxy) = self.sidecar_service.as_mut().and_then(|s| s.proxy.as_mut()) {
+            proxy.canonicalize();
+        }
+        let mut value = serde_json::to_value(self).unwrap_or_default();
+        value["SidecarTask"] = task.unwrap_or_default();
+        if let Some(proxy) =
+            value.pointer_mut("/SidecarService/Proxy").and_then(Value::as_object_mut)
+        {
+            proxy.remove("ExposeConfig");
+            if let Some(expose) = proxy.get_mut("Expose").and_then(Value::as_object_mut) {
+                expose.remove("Path");
+            }
+        }
+        value
+    }
+}
+
+impl Proxy {
+    fn canonicalize(&mut self) {
+        if let Some(expose) = self.expose_config.take() {
+            self.expose.get_or_insert(expose);
+        }
+        if let Some(expose) = &mut self.expose {
+            expose.paths = expose.paths.take().or_else(|| expose.path.take());
+        }
+        for upstream in self.upstreams.iter_mut().flatten() {
+            upstream.mesh_gateway.get_or_insert_default();
+        }
+    }
+}
+
+impl SidecarTask {
+    fn canonical(self) -> Value {
+        json!({
+            "Name": self.name,
+            "Driver": self.driver,
+            "User": self.user,
+            "Config": self.config,
+            "Env": self.env,
+            "Resources": self.resources.map(Resources::canonical),
+            "Meta": self.meta,
+            "KillTimeout": self.kill_timeout.unwrap_or(5_000_000_000),
+            "LogConfig": self.log_config.map(LogConfig::canonical),
+            "ShutdownDelay": self.shutdown_delay.unwrap_or_default(),
+            "KillSignal": self.kill_signal,
+            "VolumeMounts": self
+                .volume_mounts
+                .map(|mounts| mounts.into_iter().map(VolumeMount::canonical).collect::<Vec<_>>()),
+            "Identities": self.identities.map(|identities| {
+                identities.into_iter().map(WorkloadIdentity::canonical).collect::<Vec<_>>()
+            }),
+        })
+    }
 }

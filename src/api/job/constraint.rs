@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::List;
+use super::{List, list};
+use crate::model;
 
 /// A condition that a node must meet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,4 +43,32 @@ pub struct Spread {
 pub struct SpreadTarget {
     pub value: String,
     pub percent: u8,
+}
+
+impl Constraint {
+    pub(super) fn canonical(self) -> model::Constraint {
+        model::Constraint { left: self.left, right: self.right, operator: self.operand }
+    }
+}
+
+impl Affinity {
+    pub(super) fn canonical(self) -> model::Affinity {
+        model::Affinity {
+            left: self.left,
+            right: self.right,
+            operator: self.operand,
+            weight: self.weight.unwrap_or(50),
+        }
+    }
+}
+
+impl Spread {
+    pub(super) fn canonical(self) -> model::Spread {
+        let target = |t: SpreadTarget| model::SpreadTarget { value: t.value, percent: t.percent };
+        model::Spread {
+            attribute: self.attribute,
+            weight: self.weight.unwrap_or(50),
+            targets: list(self.spread_target, target),
+        }
+    }
 }

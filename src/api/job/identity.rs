@@ -1,9 +1,10 @@
 //! ◆ Who a task is to others, as clients send it: identities, secrets, Vault, Consul.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Dict, List};
+use crate::model::{Nanos, task};
 
 /// A token that tells others who a task is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,4 +56,60 @@ pub struct Secret {
     pub path: String,
     pub config: Option<Map<String, Value>>,
     pub env: Dict<String>,
+}
+
+impl WorkloadIdentity {
+    pub(super) fn canonical(self) -> task::WorkloadIdentity {
+        task::WorkloadIdentity {
+            name: self.name,
+            audience: self.audience.unwrap_or_default(),
+            change_mode: self.change_mode,
+            change_signal: self.change_signal.to_uppercase(),
+            env: self.env,
+            file: self.file,
+            filepath: self.filepath,
+            service_name: self.service_name,
+            ttl: Nanos(self.ttl),
+            extra_claims: self.extra_claims.unwrap_or_default(),
+        }
+    }
+}
+
+impl Vault {
+    /// The servers' shape; policies are legacy and dropped.
+    pub(super) fn canonical(self) -> Value {
+        let text = |given: Option<String>, default: &str| given.unwrap_or_else(|| default.into());
+        let mode = text(self.change_mode, "restart");
+        let signal = if mode == "signal" { "SIGHUP" } else { "" };
+        json!({
+            "Role": self.role,
+            "Namespace": text(self.namespace, ""),
+            "Cluster": if self.cluster.is_empty() { "default" } else { &self.cluster },
+            "Env": self.env.unwrap_or(true),
+            "DisableFile": self.disable_file.unwrap_or_default(),
+            "ChangeMode": mode,
+            "ChangeSignal": text(self.change_signal, signal).to_uppercase(),
+            "AllowTokenExpiration": self.allow_token_expiration.unwrap_or_default(),
+        })
+    }
+}
+
+impl Consul {
+    pub(super) fn canonical(self) -> task::Consul {
+        let cluster = if self.cluster.is_empty() { "default".to_owned() } else { self.cluster };
+        task::Consul { namespace: self.namespace, cluster, partition: self.partition }
+    }
+}
+
+impl Secret {
+    /// The servers' shape.
+    pub(super) fn canonical(self) -> Value {
+        json!({
+            "Name": self.name,
+            "Provider": self.provider,
+            "Path": self.path,
+            "Config": self.config,
+            "Env": self.env,
+        })
+    }
 }

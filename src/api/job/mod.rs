@@ -39,6 +39,8 @@ use policy::{
 };
 
 use super::decode::{self, DecodeError};
+use crate::model::{self, JobType};
+use group::JobDefaults;
 
 /// A list that may be absent.
 pub type List<T> = Option<Vec<T>>;
@@ -129,5 +131,104 @@ impl Job {
             object.remove(&key)
         });
         decode::from_value_noting(wrapped.unwrap_or(value))
+    }
+}
+
+/// The canonical form of each element.
+fn list<T, U>(given: List<T>, canonical: impl FnMut(T) -> U) -> Vec<U> {
+    given.unwrap_or_default().into_iter().map(canonical).collect()
+}
+
+/// The job type of that name.
+pub(crate) fn job_type(name: &str) -> Option<JobType> {
+    [JobType::Service, JobType::Batch, JobType::System, JobType::Sysbatch]
+        .into_iter()
+        .find(|kind| kind.as_str() == name)
+}
+
+impl Job {
+    /// Every default filled in. A type that does not exist becomes `service`: [`super::admission`] refuses it.
+    pub(crate) fn canonical(self, default_priority: i64) -> model::Job {
+        let or = |given: Option<String>, default: &str| {
+            given.filter(|text| !text.is_empty()).unwrap_or_else(|| default.to_owned())
+        };
+        let kind = self.kind.as_deref().and_then(job_type).unwrap_or_default();
+        let namespace = or(self.namespace, "default");
+        let id = self.id.unwrap_or_default();
+        let name = self.name.unwrap_or_else(|| id.clone());
+        let update = match kind {
+            JobType::Service | JobType::System => {
+                Some(self.update.unwrap_or_default().over(UpdateStrategy::standard()))
+            }
+            JobType::Batch | JobType::Sysbatch => self.update,
+        };
+        let defaults = JobDefaults {
+            namespace: &namespace,
+            job: &name,
+            kind,
+            update: update.as_ref(),
+            reschedule: self.reschedule.as_ref(),
+            migrate: self.migrate.as_ref(),
+        };
+        let mut task_groups = list(self.task_groups, |group| group.canonical(&defaults));
+        for group in &mut task_groups {
+            for policy in group.scaling.iter_mut() {
+                policy.target.insert("Job".to_owned(), id.clone());
+            }
+            for policy in group.tasks.iter_mut().flat_map(|task| &mut task.scaling_policies) {
+                policy.target.insert("Job".to_owned(), id.clone());
+            }
+        }
+        model::Job {
+            stop: self.stop.unwrap_or_default(),
+            region: or(self.region, "global"),
+            parent_id: self.parent_id.unwrap_or_default(),
+            kind,
+            priority: self.priority.filter(|p| *p != 0).unwrap_or(default_priority),
+            all_at_once: self.all_at_once.unwrap_or_default(),
+            datacenters: self
+                .datacenters
+                .filter(|names| !names.is_empty())
+                .unwrap_or_else(|| vec!["*".to_owned()]),
+            node_pool: or(self.node_pool, "default"),
+            constraints: list(self.constraints, Constraint::canonical),
+            affinities: list(self.affinities, Affinity::canonical),
+            spreads: list(self.spreads, Spread::canonical),
+            task_groups,
+            update: legacy_update(kind, update),
+            multiregion: self.multiregion.and_then(|m| serde_json::to_value(m).ok()),
+            periodic: self.periodic.map(PeriodicConfig::canonical),
+            parameterized_job: self.parameterized_job.map(ParameterizedJobConfig::canonical),
+            dispatched: self.dispatched,
+            dispatch_idempotency_token: self.dispatch_idempotency_token.unwrap_or_default(),
+            payload: self.payload,
+            meta: self.meta.unwrap_or_default(),
+            ui: self.ui.map(|ui| model::job::JobUi {
+                description: ui.description,
+                links: list(ui.links, |l| model::job::JobUiLink { label: l.label, url: l.url }),
+            }),
+            consul_namespace: self.consul_namespace.unwrap_or_default(),
+            vault_namespace: self.vault_namespace.unwrap_or_default(),
+            nomad_token_id: String::new(),
+            status_description: String::new(),
+            job_modify_index: self.job_modify_index.unwrap_or_default(),
+            id,
+            name,
+            namespace,
+            ..model::Job::default()
+        }
+    }
+}
+
+/// Nomad: of the job's own strategy only two fields are kept, and none for batch jobs.
+fn legacy_update(kind: JobType, update: Option<UpdateStrategy>) -> model::policy::UpdateStrategy {
+    let full = update.unwrap_or_default().canonical();
+    match kind {
+        JobType::Service | JobType::System => model::policy::UpdateStrategy {
+            stagger: full.stagger,
+            max_parallel: full.max_parallel,
+            ..model::policy::UpdateStrategy::default()
+        },
+        JobType::Batch | JobType::Sysbatch => model::policy::UpdateStrategy::default(),
     }
 }

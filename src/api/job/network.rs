@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dict, List};
+use super::{Dict, List, list};
+use crate::model::network;
 
 /// A network a group or task asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,4 +51,39 @@ pub struct Port {
     pub to: i64,
     pub host_network: String,
     pub ignore_collision: bool,
+}
+
+impl NetworkResource {
+    pub(super) fn canonical(self) -> network::NetworkResource {
+        network::NetworkResource {
+            mode: self.mode,
+            device: self.device,
+            cidr: self.cidr,
+            ip: self.ip,
+            hostname: self.hostname,
+            mbits: self.mbits.unwrap_or_default(),
+            dns: self.dns.map(|dns| network::DnsConfig {
+                servers: dns.servers.unwrap_or_default(),
+                searches: dns.searches.unwrap_or_default(),
+                options: dns.options.unwrap_or_default(),
+            }),
+            reserved_ports: list(self.reserved_ports, Port::canonical),
+            dynamic_ports: list(self.dynamic_ports, Port::canonical),
+            cni: self.cni.map(|cni| network::CniConfig { args: cni.args.unwrap_or_default() }),
+        }
+    }
+}
+
+impl Port {
+    fn canonical(self) -> network::Port {
+        let host_network =
+            if self.host_network.is_empty() { "default".to_owned() } else { self.host_network };
+        network::Port {
+            label: self.label,
+            value: self.value,
+            to: self.to,
+            host_network,
+            ignore_collision: self.ignore_collision,
+        }
+    }
 }

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::List;
 use super::constraint::{Affinity, Constraint};
 use super::network::NetworkResource;
+use super::{List, list};
+use crate::model::resources;
 
 /// What a task asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,4 +46,37 @@ pub struct RequestedDevice {
     pub count: Option<u64>,
     pub constraints: List<Constraint>,
     pub affinities: List<Affinity>,
+}
+
+impl Resources {
+    pub(super) fn canonical(self) -> resources::Resources {
+        let cores = self.cores.unwrap_or_default();
+        resources::Resources {
+            cpu: self.cpu.unwrap_or(if cores == 0 { 100 } else { 0 }),
+            cores,
+            memory_mb: self.memory_mb.unwrap_or(300),
+            memory_max_mb: self.memory_max_mb.unwrap_or_default(),
+            // Nomad: a disk here is read and forgotten.
+            disk_mb: 0,
+            secrets_mb: self.secrets_mb.unwrap_or_default(),
+            iops: self.iops.unwrap_or_default(),
+            networks: list(self.networks, NetworkResource::canonical),
+            devices: list(self.devices, RequestedDevice::canonical),
+            numa: self.numa.map(|numa| resources::Numa {
+                affinity: if numa.affinity.is_empty() { "none".to_owned() } else { numa.affinity },
+                devices: numa.devices.unwrap_or_default(),
+            }),
+        }
+    }
+}
+
+impl RequestedDevice {
+    fn canonical(self) -> resources::RequestedDevice {
+        resources::RequestedDevice {
+            name: self.name,
+            count: self.count.unwrap_or(1),
+            constraints: list(self.constraints, Constraint::canonical),
+            affinities: list(self.affinities, Affinity::canonical),
+        }
+    }
 }

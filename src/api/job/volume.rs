@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::List;
+use crate::model::volume;
 
 /// A volume a group asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,4 +41,35 @@ pub struct VolumeMount {
     pub propagation_mode: Option<String>,
     #[serde(rename = "SELinuxLabel")]
     pub selinux_label: Option<String>,
+}
+
+impl VolumeRequest {
+    pub(super) fn canonical(self) -> volume::VolumeRequest {
+        volume::VolumeRequest {
+            name: self.name,
+            kind: self.kind,
+            source: self.source,
+            read_only: self.read_only,
+            sticky: self.sticky,
+            access_mode: self.access_mode,
+            attachment_mode: self.attachment_mode,
+            mount_options: self.mount_options.map(|options| volume::MountOptions {
+                fs_type: options.fs_type,
+                mount_flags: options.mount_flags.unwrap_or_default(),
+            }),
+            per_alloc: self.per_alloc,
+        }
+    }
+}
+
+impl VolumeMount {
+    pub(super) fn canonical(self) -> volume::VolumeMount {
+        volume::VolumeMount {
+            volume: self.volume.unwrap_or_default(),
+            destination: self.destination.unwrap_or_default(),
+            read_only: self.read_only.unwrap_or_default(),
+            propagation_mode: self.propagation_mode.unwrap_or_else(|| "private".to_owned()),
+            selinux_label: self.selinux_label.unwrap_or_default(),
+        }
+    }
 }

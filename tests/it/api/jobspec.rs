@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde_json::Value;
+use stead::api::admission::{Surroundings, admit};
 use stead::api::job::Job;
 
 use super::conformance;
@@ -73,5 +74,111 @@ fn the_case_of_keys_does_not_matter() {
     for (name, output) in outputs() {
         let (job, _) = Job::decode(fold(&output)).unwrap();
         assert_eq!(serde_json::to_value(&job).unwrap(), output["Job"], "{name}");
+    }
+}
+
+fn ignore(job: &mut Value) {
+    for key in ["CreateIndex", "ModifyIndex", "JobModifyIndex", "SubmitTime", "Status"] {
+        job.as_object_mut().unwrap().remove(key);
+    }
+    for group in job["TaskGroups"].as_array_mut().into_iter().flatten() {
+        ignore_policy(&mut group["Scaling"]);
+        for task in group["Tasks"].as_array_mut().into_iter().flatten() {
+            for policy in task["ScalingPolicies"].as_array_mut().into_iter().flatten() {
+                ignore_policy(policy);
+            }
+        }
+    }
+}
+
+fn ignore_policy(policy: &mut Value) {
+    if let Some(policy) = policy.as_object_mut() {
+        for key in ["ID", "CreateIndex", "ModifyIndex"] {
+            policy.remove(key);
+        }
+    }
+}
+
+/// Nomad writes whole numbers of free-form values as `1.0`; we keep them whole.
+fn whole(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let float = number.as_f64().filter(|f| number.is_f64() && f.fract() == 0.0);
+            if let Some(float) = float {
+                *value = Value::from(float as i64);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(whole),
+        Value::Object(map) => map.values_mut().for_each(whole),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn a_registered_job_has_nomads_defaults_and_implied_constraints_or_is_refused() {
+    let Some(dir) = conformance("jobspec/registered") else { return };
+    let mut differences = Vec::new();
+    let outputs = outputs();
+    for (name, output) in &outputs {
+        let (job, dropped) = Job::decode(output.clone()).unwrap();
+        let admitted = admit(job, &dropped, &Surroundings::default());
+        let recorded = fs::read_to_string(dir.join(format!("{name}.json"))).ok();
+        match (admitted, recorded) {
+            (Ok((job, warnings)), Some(recorded)) => {
+                let mut recorded: Value = serde_json::from_str(&recorded).unwrap();
+                let mut ours = serde_json::to_value(&job).unwrap();
+                let theirs = &mut recorded["Job"];
+                for job in [&mut ours, theirs] {
+                    ignore(job);
+                    whole(job);
+                }
+                let mut found = Vec::new();
+                differ("Job", theirs, &ours, &mut found);
+                let expected = recorded["Warnings"].as_str().unwrap_or_default().trim_end();
+                if warnings.nomad.warnings().trim_end() != expected {
+                    found.push(format!(
+                        "warnings: {expected}\n   ours: {}",
+                        warnings.nomad.warnings()
+                    ));
+                }
+                differences.extend(found.iter().map(|d| format!("{name}: {d}")));
+            }
+            (Err(error), None) => {
+                let text = fs::read_to_string(dir.join(format!("{name}.txt"))).unwrap();
+                let expected = text.split_once('\n').unwrap().1;
+                let ours = error.to_string();
+                if ours.trim_end() != expected.trim_end() {
+                    differences.push(format!("{name}: refused with\n{ours}instead of\n{expected}"));
+                }
+            }
+            (Ok(_), None) => differences.push(format!("{name}: let in")),
+            (Err(error), Some(_)) => differences.push(format!("{name}: refused: {error}")),
+        }
+    }
+    println!("{} jobs, {} differences", outputs.len(), differences.len());
+    assert!(differences.is_empty(), "\n{}", differences.join("\n"));
+}
+
+/// What differs, by path.
+pub(super) fn differ(path: &str, theirs: &Value, ours: &Value, found: &mut Vec<String>) {
+    match (theirs, ours) {
+        (Value::Object(a), Value::Object(b)) => {
+            let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            for key in keys {
+                match (a.get(key), b.get(key)) {
+                    (Some(a), Some(b)) => differ(&format!("{path}.{key}"), a, b, found),
+                    (Some(a), None) => found.push(format!("{path}.{key}: missing {a}")),
+                    (None, Some(b)) => found.push(format!("{path}.{key}: additional {b}")),
+                    (None, None) => {}
+                }
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            for (i, (a, b)) in a.iter().zip(b).enumerate() {
+                differ(&format!("{path}[{i}]"), a, b, found);
+            }
+        }
+        (a, b) if a == b => {}
+        (a, b) => found.push(format!("{path}: {a} became {b}")),
     }
 }

@@ -1,6 +1,7 @@
 //! The api room against what Nomad answered.
 
 mod jobspec;
+mod oracle;
 
 use std::path::PathBuf;
 
