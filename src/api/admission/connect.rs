@@ -40,6 +40,14 @@ pub(super) fn mutate(job: &mut Job, errors: &mut Errors) {
                 for task in group.tasks.iter_mut().filter(|t| t.name == service.task_name) {
                     task.kind.clone_from(&kind);
                 }
+            } else if ["Ingress", "Terminating", "Mesh"]
+                .iter()
+                .any(|kind| !connect["Gateway"][kind].is_null())
+            {
+                errors.push(format!(
+                    "group \"{}\": service \"{}\": a Connect gateway needs Consul, and there is none here",
+                    group.name, service.name
+                ));
             }
         }
     }
@@ -140,7 +148,9 @@ fn merge(task: &mut Task, given: &Map<String, Value>) {
         merge_resources(&mut task.resources, over);
     }
     if let Some(log) = given.get("LogConfig").filter(|value| !value.is_null()) {
-        task.log_config = serde_json::from_value(log.clone()).unwrap_or_default();
+        // Nomad: the sizes are taken, and that logs are off is not.
+        let over: LogConfig = serde_json::from_value(log.clone()).unwrap_or_default();
+        task.log_config = LogConfig { disabled: task.log_config.disabled, ..over };
     }
     let nanos = |key: &str| given.get(key).and_then(Value::as_i64).map(Nanos);
     task.kill_timeout = nanos("KillTimeout").unwrap_or(task.kill_timeout);

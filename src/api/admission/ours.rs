@@ -34,6 +34,12 @@ pub(super) fn lost(job: &job::Job) -> Vec<String> {
         }
         for task in group.tasks.iter().flatten() {
             let disk = task.resources.as_ref().and_then(|resources| resources.disk_mb);
+            if task.volume_mounts.iter().flatten().any(|mount| mount.volume.is_none()) {
+                lost.push(format!(
+                    "task \"{}\": a volume_mount without a volume is ignored",
+                    task.name
+                ));
+            }
             if disk.unwrap_or_default() > 0 {
                 lost.push(format!(
                     "task \"{}\": resources.disk is ignored; use the group's ephemeral_disk",

@@ -152,7 +152,10 @@ fn shutdown_delay(group: &TaskGroup, warnings: &mut Errors) {
             task.name, group.name
         ));
     }
-    let own = |service: &Service| service.task_name.is_empty();
+    let sidecar = |service: &Service| {
+        service.connect.as_ref().is_some_and(|connect| !connect["SidecarService"].is_null())
+    };
+    let own = |service: &Service| service.task_name.is_empty() && !sidecar(service);
     if group.services.iter().any(own) && !group.tasks.iter().any(delayed) {
         warnings.push(format!(
             "group \"{}\" defines services, but neither the group nor any of its tasks have \

@@ -207,7 +207,8 @@ impl Job {
                 description: ui.description,
                 links: list(ui.links, |l| model::job::JobUiLink { label: l.label, url: l.url }),
             }),
-            consul_namespace: self.consul_namespace.unwrap_or_default(),
+            // Nomad: only Enterprise keeps it.
+            consul_namespace: String::new(),
             vault_namespace: self.vault_namespace.unwrap_or_default(),
             nomad_token_id: String::new(),
             status_description: String::new(),

@@ -57,7 +57,8 @@ impl NetworkResource {
     pub(super) fn canonical(self) -> network::NetworkResource {
         network::NetworkResource {
             mode: self.mode,
-            device: self.device,
+            // Nomad: read and forgotten.
+            device: String::new(),
             cidr: self.cidr,
             ip: self.ip,
             hostname: self.hostname,

@@ -151,7 +151,14 @@ impl Task {
             dispatch_payload: self
                 .dispatch_payload
                 .map(|payload| task::DispatchPayload { file: payload.file }),
-            volume_mounts: list(self.volume_mounts, VolumeMount::canonical),
+            // Nomad: a mount that names no volume vanishes without a word.
+            volume_mounts: self
+                .volume_mounts
+                .into_iter()
+                .flatten()
+                .filter(|mount| mount.volume.is_some())
+                .map(VolumeMount::canonical)
+                .collect(),
             csi_plugin_config: self.csi_plugin_config.map(CsiPluginConfig::canonical),
             leader: self.leader,
             shutdown_delay: Nanos(self.shutdown_delay),

@@ -99,20 +99,19 @@ fn ignore_policy(policy: &mut Value) {
     }
 }
 
-/// Nomad writes whole numbers of free-form values as `1.0`; we keep them whole.
-fn whole(value: &mut Value) {
-    match value {
-        Value::Number(number) => {
-            let float = number.as_f64().filter(|f| number.is_f64() && f.fract() == 0.0);
-            if let Some(float) = float {
-                *value = Value::from(float as i64);
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(whole),
-        Value::Object(map) => map.values_mut().for_each(whole),
-        Value::Null | Value::Bool(_) | Value::String(_) => {}
-    }
-}
+/// What differs from Nomad on purpose: job, path, why.
+const DIFFERENT: &[(&str, &str, &str)] = &[
+    ("accepted-volume-type", "Volumes", "an empty map is written as null, as everywhere else"),
+    (
+        "logs-forms",
+        "LogConfig.Disabled",
+        "`enabled = false` turns logs off; Nomad's servers forget it",
+    ),
+    ("gateway-ingress", "refused", "Nomad tries to reach Consul"),
+    ("gateway-ingress-tls", "refused", "Nomad tries to reach Consul"),
+    ("gateway-terminating-mesh", "refused", "Nomad tries to reach Consul"),
+    ("multiregion", "refused", "Nomad looks for the regions first; both refuse"),
+];
 
 #[test]
 fn a_registered_job_has_nomads_defaults_and_implied_constraints_or_is_refused() {
@@ -123,39 +122,40 @@ fn a_registered_job_has_nomads_defaults_and_implied_constraints_or_is_refused() 
         let (job, dropped) = Job::decode(output.clone()).unwrap();
         let admitted = admit(job, &dropped, &Surroundings::default());
         let recorded = fs::read_to_string(dir.join(format!("{name}.json"))).ok();
+        let mut found = Vec::new();
         match (admitted, recorded) {
             (Ok((job, warnings)), Some(recorded)) => {
                 let mut recorded: Value = serde_json::from_str(&recorded).unwrap();
                 let mut ours = serde_json::to_value(&job).unwrap();
-                let theirs = &mut recorded["Job"];
-                for job in [&mut ours, theirs] {
-                    ignore(job);
-                    whole(job);
-                }
-                let mut found = Vec::new();
-                differ("Job", theirs, &ours, &mut found);
+                ignore(&mut ours);
+                ignore(&mut recorded["Job"]);
+                differ("Job", &recorded["Job"], &ours, &mut found);
                 let expected = recorded["Warnings"].as_str().unwrap_or_default().trim_end();
-                if warnings.nomad.warnings().trim_end() != expected {
-                    found.push(format!(
-                        "warnings: {expected}\n   ours: {}",
-                        warnings.nomad.warnings()
-                    ));
+                let ours = warnings.nomad.warnings();
+                if ours.trim_end() != expected {
+                    found.push(format!("warnings: {expected}\n   ours: {ours}"));
                 }
-                differences.extend(found.iter().map(|d| format!("{name}: {d}")));
             }
             (Err(error), None) => {
                 let text = fs::read_to_string(dir.join(format!("{name}.txt"))).unwrap();
                 let expected = text.split_once('\n').unwrap().1;
                 let ours = error.to_string();
                 if ours.trim_end() != expected.trim_end() {
-                    differences.push(format!("{name}: refused with\n{ours}instead of\n{expected}"));
+                    found.push(format!("refused with\n{ours}instead of\n{expected}"));
                 }
             }
-            (Ok(_), None) => differences.push(format!("{name}: let in")),
-            (Err(error), Some(_)) => differences.push(format!("{name}: refused: {error}")),
+            (Ok(_), None) => found.push("let in".to_owned()),
+            (Err(error), Some(_)) => found.push(format!("refused: {error}")),
         }
+        for (_, path, _) in DIFFERENT.iter().filter(|(job, _, _)| job == name) {
+            let before = found.len();
+            found.retain(|difference| !difference.contains(path));
+            assert!(found.len() < before, "{name}: {path} differs no more; take it off the list");
+        }
+        differences.extend(found.iter().map(|d| format!("{name}: {d}")));
     }
-    println!("{} jobs, {} differences", outputs.len(), differences.len());
+    let listed = DIFFERENT.len();
+    println!("{} jobs, {listed} known differences, {} others", outputs.len(), differences.len());
     assert!(differences.is_empty(), "\n{}", differences.join("\n"));
 }
 
@@ -178,7 +178,7 @@ pub(super) fn differ(path: &str, theirs: &Value, ours: &Value, found: &mut Vec<S
                 differ(&format!("{path}[{i}]"), a, b, found);
             }
         }
-        (a, b) if a == b => {}
+        (a, b) if a == b || a.is_number() && a.as_f64() == b.as_f64() => {}
         (a, b) => found.push(format!("{path}: {a} became {b}")),
     }
 }
