@@ -11,6 +11,8 @@ pub mod admission;
 pub mod client;
 pub mod decode;
 pub mod duration;
+pub mod filter;
 pub mod job;
 pub mod number;
+pub mod regexp;
 pub mod size;

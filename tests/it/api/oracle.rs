@@ -3,6 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use stead::api::filter::{Filter, Shape};
 use stead::api::{duration, number, size};
 use stead::model::Nanos;
 
@@ -70,6 +71,68 @@ fn durations_sizes_and_numbers_are_read_and_written_as_go_does() {
         if (ours.as_ref() != Some(&expected)) != known {
             differences
                 .push(format!("{}: {} {expected} became {ours:?}", case["name"], case["in"]));
+        }
+    }
+    println!("{} of {} hold", cases.len() - differences.len(), cases.len());
+    assert!(differences.is_empty(), "\n{}", differences.join("\n"));
+}
+
+fn shape(kind: &Value) -> Shape {
+    if let Some(name) = kind.as_str() {
+        return match name {
+            "bool" => Shape::Bool,
+            "int" | "int64" => Shape::Int,
+            "uint64" => Shape::Uint,
+            "float64" => Shape::Float,
+            "string" => Shape::Text,
+            "interface" => Shape::Free,
+            other => panic!("{other}"),
+        };
+    }
+    if let Some(inner) = kind.get("optional") {
+        return Shape::Optional(Box::new(shape(inner)));
+    }
+    if let Some(inner) = kind.get("list") {
+        return Shape::List(Box::new(shape(inner)));
+    }
+    if let Some(inner) = kind.get("map") {
+        return Shape::Map(Box::new(shape(inner)));
+    }
+    let fields = kind["struct"].as_object().unwrap();
+    Shape::Struct(fields.iter().map(|(name, kind)| (name.clone(), shape(kind))).collect())
+}
+
+/// How a case came out: `(stage, error)` or the answer.
+fn filtered(text: &str, object: &Value, shape: &Shape) -> Value {
+    match Filter::parse(text) {
+        Err(error) => json!({"stage": "parse", "error": error.to_string()}),
+        Ok(filter) => match filter.matches(object, shape) {
+            Err(error) => json!({"stage": "evaluate", "error": error.to_string()}),
+            Ok(answer) => json!({ "match": answer }),
+        },
+    }
+}
+
+/// Cases that differ, and why.
+const DIFFERENT_FILTERS: &[(&str, &str)] = &[("node/376", "the library panics")];
+
+#[test]
+fn filters_match_what_nomads_match_and_refuse_the_rest_in_its_words() {
+    let (notes, cases) = table("bexpr.json");
+    let mut differences = Vec::new();
+    for case in &cases {
+        let name = case["object"].as_str().unwrap();
+        let (object, shape) = (&notes["objects"][name], shape(&notes["types"][name]));
+        let mut expected = case.clone();
+        expected
+            .as_object_mut()
+            .unwrap()
+            .retain(|k, _| ["match", "stage", "error"].contains(&k.as_str()));
+        let ours = filtered(case["filter"].as_str().unwrap(), object, &shape);
+        let known = DIFFERENT_FILTERS.iter().any(|(name, _)| case["name"] == *name);
+        if (ours != expected) != known {
+            differences
+                .push(format!("{}: {}\n   {expected}\n   {ours}", case["name"], case["filter"]));
         }
     }
     println!("{} of {} hold", cases.len() - differences.len(), cases.len());

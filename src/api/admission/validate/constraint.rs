@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::api::admission::Errors;
-use crate::api::number;
+use crate::api::{number, regexp};
 use crate::model::{Affinity, Constraint, Spread};
 
 /// Of a list of constraints.
@@ -77,10 +77,8 @@ fn pattern(operator: &str, right: &str, noun: &str, errors: &mut Errors) {
             });
         }
         "regexp" => {
-            if let Err(why) = expression(right) {
-                errors.push(format!(
-                    "Regular expression failed to compile: error parsing regexp: {why}"
-                ));
+            if let Err(why) = regexp::compile(right) {
+                errors.push(format!("Regular expression failed to compile: {why}"));
             }
         }
         "version" => {
@@ -147,40 +145,6 @@ fn version_pattern(operators: &str) -> Regex {
 /// The first part that is no version constraint.
 fn bad_version<'a>(right: &'a str, pattern: &Regex) -> Option<&'a str> {
     right.split(',').find(|part| !pattern.is_match(part))
-}
-
-/// Whether Go's regexp package would take it; else its reason, in its words where they are simple.
-fn expression(text: &str) -> Result<(), String> {
-    let Err(error) = Regex::new(text) else {
-        return match repeated_too_often(text) {
-            Some(repeat) => Err(format!("invalid repeat count: `{repeat}`")),
-            None => Ok(()),
-        };
-    };
-    let message = error.to_string();
-    let reason = message.lines().last().unwrap_or_default().trim_start_matches("error: ");
-    Err(match reason {
-        "unclosed group" => format!("missing closing ): `{text}`"),
-        "unclosed character class" => format!("missing closing ]: `{text}`"),
-        "unopened group" => format!("unexpected ): `{text}`"),
-        _ => format!("{reason}: `{text}`"),
-    })
-}
-
-/// Go refuses counts above a thousand.
-fn repeated_too_often(text: &str) -> Option<&str> {
-    static REPEAT: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"\{([0-9]+)(,([0-9]*))?\}").expect("the pattern is a constant")
-    });
-    let too_many = |digits: &str| digits.len() > 4 || digits.parse::<u32>().is_ok_and(|n| n > 1000);
-    REPEAT
-        .captures_iter(text)
-        .find(|found| {
-            let count = |group| found.get(group).is_some_and(|m| too_many(m.as_str()));
-            count(1) || count(3)
-        })
-        .and_then(|found| found.get(0))
-        .map(|found| found.as_str())
 }
 
 fn affinity(affinity: &Affinity) -> Errors {
