@@ -119,6 +119,27 @@ impl<'a> Keys<'a> {
             .transpose()
     }
 
+    /// Milliseconds, from Go's notation with one unit (`1h`, `5m`, `10s`, `250ms`) or from nanoseconds as a number.
+    pub(super) fn duration_ms(&self, key: &str) -> Result<Option<u64>, DriverError> {
+        let Some(text) = self.text(key)? else { return Ok(None) };
+        if let Ok(nanos) = text.parse::<u64>() {
+            return Ok(Some(nanos / 1_000_000));
+        }
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let seconds = match &text[digits.len()..] {
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return Err(self.invalid(key, "must be a duration, as 10s")),
+        };
+        let number: f64 =
+            digits.parse().map_err(|_| self.invalid(key, "must be a duration, as 10s"))?;
+        let duration = std::time::Duration::try_from_secs_f64(number * seconds)
+            .map_err(|_| self.invalid(key, "is out of range"))?;
+        Ok(Some(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+
     /// A map of strings, written as a block, as several, or as an object.
     pub(super) fn pairs(&self, key: &str) -> Result<BTreeMap<String, String>, DriverError> {
         let mut pairs = BTreeMap::new();

@@ -39,14 +39,14 @@ const SCHEMA: Schema = Schema {
 pub(super) fn plan(config: &Map<String, Value>) -> Result<Plan, DriverError> {
     let keys = Keys::check(&SCHEMA, config)?;
     let work = MockPlan {
-        run_for_ms: duration_ms(&keys, "run_for")?,
+        run_for_ms: keys.duration_ms("run_for")?,
         exit_code: small(&keys, "exit_code")?,
         exit_signal: small(&keys, "exit_signal")?,
         exit_err: keys.text("exit_err_msg")?,
         start_error: keys.text("start_error")?,
         start_error_recoverable: keys.flag("start_error_recoverable")?,
-        start_block_for_ms: duration_ms(&keys, "start_block_for")?.unwrap_or(0),
-        kill_after_ms: duration_ms(&keys, "kill_after")?.unwrap_or(0),
+        start_block_for_ms: keys.duration_ms("start_block_for")?.unwrap_or(0),
+        kill_after_ms: keys.duration_ms("kill_after")?.unwrap_or(0),
         signal_error: keys.text("signal_error")?,
         stdout: keys.text("stdout_string")?.unwrap_or_default(),
         stdout_repeat: keys.natural("stdout_repeat")?.unwrap_or(0),
@@ -57,28 +57,6 @@ pub(super) fn plan(config: &Map<String, Value>) -> Result<Plan, DriverError> {
 fn small(keys: &Keys<'_>, key: &str) -> Result<i32, DriverError> {
     let number = keys.integer(key)?.unwrap_or(0);
     i32::try_from(number).map_err(|_| keys.invalid(key, "is out of range"))
-}
-
-/// Nanoseconds as a number, or Go's notation for whole units (`1h`, `5m`, `10s`, `250ms`).
-fn duration_ms(keys: &Keys<'_>, key: &str) -> Result<Option<u64>, DriverError> {
-    let Some(text) = keys.text(key)? else { return Ok(None) };
-    if let Ok(nanos) = text.parse::<u64>() {
-        return Ok(Some(nanos / 1_000_000));
-    }
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &text[digits.len()..] {
-        "ms" => 1.0,
-        "s" => 1e3,
-        "m" => 60e3,
-        "h" => 3600e3,
-        _ => return Err(keys.invalid(key, "must be a duration, as 10s")),
-    };
-    let number: f64 =
-        digits.parse().map_err(|_| keys.invalid(key, "must be a duration, as 10s"))?;
-    let millis = Duration::try_from_secs_f64(number * unit / 1e3)
-        .map_err(|_| keys.invalid(key, "is out of range"))?
-        .as_millis();
-    Ok(Some(u64::try_from(millis).unwrap_or(u64::MAX)))
 }
 
 pub(super) fn fingerprint() -> Fingerprint {

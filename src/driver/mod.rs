@@ -19,6 +19,7 @@
 
 mod cgroup;
 mod config;
+mod container;
 mod context;
 mod error;
 mod handle;
@@ -106,6 +107,9 @@ pub enum Isolation {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
+    /// Nomad calls it `docker`; `container` is the same without the name of a program that is not there.
+    Container(&'static str),
+    Exec,
     RawExec,
     Mock,
 }
@@ -138,7 +142,7 @@ impl Drivers {
 
     /// Names under which jobs may ask, in the order in which nodes report them.
     pub fn names(&self) -> Vec<&'static str> {
-        let mut names = Vec::new();
+        let mut names = vec!["container", "docker", "exec"];
         if self.shared.settings.raw_exec {
             names.push("raw_exec");
         }
@@ -151,6 +155,9 @@ impl Drivers {
     /// The driver of that name.
     pub fn get(&self, name: &str) -> Result<Driver, DriverError> {
         let kind = match name {
+            "container" => Kind::Container("container"),
+            "docker" => Kind::Container("docker"),
+            "exec" => Kind::Exec,
             "raw_exec" if self.shared.settings.raw_exec => Kind::RawExec,
             "mock_driver" if self.shared.settings.mock => Kind::Mock,
             _ => {
@@ -173,6 +180,8 @@ impl Driver {
     /// As in the node's attributes and in stored handles.
     pub fn name(&self) -> &'static str {
         match self.kind {
+            Kind::Container(name) => name,
+            Kind::Exec => "exec",
             Kind::RawExec => "raw_exec",
             Kind::Mock => "mock_driver",
         }
@@ -181,6 +190,8 @@ impl Driver {
     /// What tasks of this driver see of the host.
     pub fn isolation(&self) -> Isolation {
         match self.kind {
+            Kind::Container(_) => Isolation::Image,
+            Kind::Exec => Isolation::Chroot,
             Kind::RawExec | Kind::Mock => Isolation::None,
         }
     }
@@ -188,14 +199,16 @@ impl Driver {
     /// The signal that asks a task to stop when neither job nor image says another.
     pub fn stop_signal(&self) -> &'static str {
         match self.kind {
+            Kind::Container(_) => "SIGTERM",
             // Nomad: the exec family interrupts.
-            Kind::RawExec | Kind::Mock => "SIGINT",
+            Kind::Exec | Kind::RawExec | Kind::Mock => "SIGINT",
         }
     }
 
     /// Whether and how well the driver works on this node.
     pub fn fingerprint(&self) -> Fingerprint {
         match self.kind {
+            Kind::Container(_) | Kind::Exec => container::fingerprint(self.name()),
             Kind::RawExec => raw_exec::fingerprint(),
             Kind::Mock => mock::fingerprint(),
         }
@@ -204,6 +217,8 @@ impl Driver {
     /// Reads the task's `config`: every key known, every value of its kind, everything allowed here.
     pub fn plan(&self, config: &TaskConfig) -> Result<Plan, DriverError> {
         match self.kind {
+            Kind::Container(_) => container::config::plan(&config.config, &self.shared.settings),
+            Kind::Exec => container::chroot::plan(&config.config, &self.shared.settings),
             Kind::RawExec => raw_exec::plan(&config.config),
             Kind::Mock => mock::plan(&config.config),
         }
@@ -229,6 +244,10 @@ impl Driver {
                 let work = shim::records::Workload::Process(work);
                 handle::start(&self.shared.program, stored, context, work).await
             }
+            (Kind::Container(_) | Kind::Exec, plan::Work::Container(work)) => {
+                let work = shim::records::Workload::Container(work);
+                handle::start(&self.shared.program, stored, context, work).await
+            }
             _ => Err(DriverError::ForeignPlan { driver: self.name() }),
         }
     }
@@ -238,7 +257,9 @@ impl Driver {
     pub async fn recover(&self, stored: StoredHandle) -> TaskHandle {
         match self.kind {
             Kind::Mock => mock::recover(stored),
-            Kind::RawExec => handle::recover(&self.shared.program, stored).await,
+            Kind::Container(_) | Kind::Exec | Kind::RawExec => {
+                handle::recover(&self.shared.program, stored).await
+            }
         }
     }
 }

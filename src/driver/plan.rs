@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::container::plan::ContainerPlan;
+
 /// The task's `config` block, interpolated, in the shape of the API's JSON.
 #[derive(Debug, Clone, Default)]
 pub struct TaskConfig {
@@ -31,6 +33,8 @@ pub struct ImageNeed {
     pub platform: Option<String>,
     /// Seconds a pull may take.
     pub pull_timeout: Option<u64>,
+    /// An archive in the task's directory to load the image from first.
+    pub load: Option<String>,
 }
 
 /// Credentials for a registry.
@@ -50,6 +54,7 @@ impl std::fmt::Debug for RegistryAuth {
 #[derive(Debug, Clone)]
 pub(super) enum Work {
     Process(ProcessPlan),
+    Container(Box<ContainerPlan>),
     Mock(MockPlan),
 }
 

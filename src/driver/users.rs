@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Identity {
     pub uid: u32,
     pub gid: u32,
-    /// Supplementary groups.
+    /// Supplementary groups, the primary one among them: without it, giving that up would open what is closed
+    /// to its members (CVE-2022-36109).
     pub groups: Vec<u32>,
     pub home: String,
     /// The login name, where there is one.
@@ -80,6 +81,7 @@ pub(super) fn resolve(wanted: &str, passwd: &str, group: &str) -> Result<Identit
                 .collect();
         }
     }
+    identity.groups.insert(0, identity.gid);
     Ok(identity)
 }
 
@@ -111,12 +113,12 @@ mod tests {
 
     #[test]
     fn names_and_numbers_resolve() {
-        assert_eq!(numbers(""), (0, 0, vec![]));
-        assert_eq!(numbers("web"), (33, 34, vec![44]));
-        assert_eq!(numbers("33"), (33, 34, vec![44]));
-        assert_eq!(numbers("web:video"), (33, 44, vec![]));
-        assert_eq!(numbers("1000:1001"), (1000, 1001, vec![]));
-        assert_eq!(numbers("1000"), (1000, 0, vec![]));
+        assert_eq!(numbers(""), (0, 0, vec![0]));
+        assert_eq!(numbers("web"), (33, 34, vec![34, 44]));
+        assert_eq!(numbers("33"), (33, 34, vec![34, 44]));
+        assert_eq!(numbers("web:video"), (33, 44, vec![44]));
+        assert_eq!(numbers("1000:1001"), (1000, 1001, vec![1001]));
+        assert_eq!(numbers("1000"), (1000, 0, vec![0]));
     }
 
     #[test]

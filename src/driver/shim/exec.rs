@@ -4,7 +4,7 @@
 //! not hold up the task's shim. It ends with its command; when the agent goes away, the command is killed.
 
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Stdio;
@@ -18,6 +18,7 @@ use super::relay::{Relay, relay};
 use super::wire::{Head, Tag};
 use super::{run, spawn};
 use crate::driver::cgroup::Cgroup;
+use crate::driver::container::runtime;
 use crate::driver::plan::ProcessPlan;
 use crate::driver::process::Process;
 use crate::driver::session::{ExecRequest, TerminalSize};
@@ -69,6 +70,7 @@ fn start(dir: &Path, request: &ExecRequest) -> Result<Command, String> {
     }
     match &task.workload {
         Workload::Process(plan) => beside_process(&task, plan, request),
+        Workload::Container(_) => in_container(dir, request),
     }
 }
 
@@ -87,6 +89,26 @@ fn beside_process(
     let (stdio, ours) = if request.tty { terminal(request.size) } else { pipes() }.map_err(told)?;
     let pid = spawn::spawn(&plan, &context, &cgroup, stdio)?;
     Ok(Command { pid, ..ours })
+}
+
+fn in_container(dir: &Path, request: &ExecRequest) -> Result<Command, String> {
+    let told = |error: io::Error| format!("open its output: {error}");
+    if request.command.is_empty() {
+        return Err("no command was given".to_owned());
+    }
+    let env = request.env.clone().into_iter();
+    if request.tty {
+        let started = runtime::exec(dir, &request.command, env, runtime::Stdio::Terminal)?;
+        let stdout = started.terminal.ok_or("no terminal came")?;
+        set_size(&stdout, request.size);
+        let stdin = stdout.try_clone().map_err(told)?;
+        return Ok(Command { pid: started.pid, stdin, stdout, stderr: None });
+    }
+    let pipe = || pipe2(OFlag::O_CLOEXEC).map_err(|errno| told(errno.into()));
+    let ((their_in, stdin), (stdout, their_out), (stderr, their_err)) = (pipe()?, pipe()?, pipe()?);
+    let stdio = runtime::Stdio::Files { stdin: their_in, stdout: their_out, stderr: their_err };
+    let started = runtime::exec(dir, &request.command, env, stdio)?;
+    Ok(Command { pid: started.pid, stdin, stdout, stderr: Some(stderr) })
 }
 
 fn pipes() -> io::Result<(spawn::Stdio3, Command)> {
@@ -116,8 +138,15 @@ fn terminal(size: Option<TerminalSize>) -> io::Result<(spawn::Stdio3, Command)> 
     Ok((stdio, Command { pid: 0, stdin: master.try_clone()?, stdout: master, stderr: None }))
 }
 
+#[expect(unsafe_code, reason = "TIOCSWINSZ is an ioctl")]
+pub(super) fn set_size(terminal: &impl AsRawFd, size: Option<TerminalSize>) {
+    let size = winsize(size);
+    // SAFETY: the descriptor is a terminal's and the kernel reads one struct.
+    unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+}
+
 /// As the terminal's ioctl wants it; 80 × 24 when the client did not say.
-pub(super) fn winsize(size: Option<TerminalSize>) -> Winsize {
+fn winsize(size: Option<TerminalSize>) -> Winsize {
     let size = size.unwrap_or(TerminalSize { width: 80, height: 24 });
     Winsize { ws_row: size.height, ws_col: size.width, ws_xpixel: 0, ws_ypixel: 0 }
 }

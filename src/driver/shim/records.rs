@@ -8,6 +8,7 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::driver::container::plan::ContainerPlan;
 use crate::driver::context::TaskContext;
 use crate::driver::handle::ExitResult;
 use crate::driver::plan::ProcessPlan;
@@ -17,6 +18,7 @@ use crate::driver::process::ProcessId;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::driver) enum Workload {
     Process(ProcessPlan),
+    Container(Box<ContainerPlan>),
 }
 
 /// `task.json`, written by the agent before the shim exists.

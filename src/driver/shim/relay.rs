@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::exec::{Command, winsize};
+use super::exec::{Command, set_size};
 use super::wire::{Head, Tag};
 use crate::driver::process::{Ending, Process, ProcessId};
 use crate::driver::session::TerminalSize;
@@ -212,15 +212,12 @@ impl Relay {
         }
     }
 
-    #[expect(unsafe_code, reason = "TIOCSWINSZ is an ioctl")]
     fn resize(&self, frame: &[u8]) {
-        let (true, Some(terminal), [w0, w1, h0, h1]) = (self.tty, &self.stdin, frame) else {
-            return;
-        };
-        let width = u16::from_le_bytes([*w0, *w1]);
-        let size = winsize(Some(TerminalSize { width, height: u16::from_le_bytes([*h0, *h1]) }));
-        // SAFETY: the descriptor is a terminal's and the kernel reads one struct.
-        unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+        if let (true, Some(terminal), [w0, w1, h0, h1]) = (self.tty, &self.stdin, frame) {
+            let width = u16::from_le_bytes([*w0, *w1]);
+            let height = u16::from_le_bytes([*h0, *h1]);
+            set_size(terminal, Some(TerminalSize { width, height }));
+        }
     }
 
     fn kill(&self) {

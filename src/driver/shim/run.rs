@@ -8,11 +8,15 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::{dup2_stdin, dup2_stdout, setsid};
 
 use super::records::{Records, Report, Running, Task, Workload};
-use super::streams::{Pump, Streams};
+use super::streams::Streams;
 use super::supervise::{Supervised, supervise};
-use super::{spawn, supervise};
+use super::{spawn, streams, supervise};
 use crate::driver::cgroup::Cgroup;
 use crate::driver::cgroup::limits::Limits;
+use crate::driver::container::plan::{ContainerPlan, Trait};
+use crate::driver::container::runtime::{self, First, Stdio};
+use crate::driver::container::setup;
+use crate::driver::context::TaskContext;
 use crate::driver::process::{Process, ProcessId, become_subreaper, boot_id};
 use crate::sys::clock::unix_nanos;
 
@@ -39,14 +43,14 @@ pub(super) fn adopt(dir: &Path) -> io::Result<()> {
     let task = records.task()?;
     let before = records.running()?;
     // First: once the task ends, only an open end keeps what it wrote.
-    let pumps = Pump::reopen(&task.context);
+    let streams = Streams::reopen(&task.context);
     let cgroup = cgroup_of(&task)?;
     let process = Process::open(before.task)?;
     let running = Running { shim: own_id()?, ..before };
     records.write_running(&running)?;
     say(&Report::Running(running.clone()))?;
     quieten()?;
-    supervise(Supervised { records, task, running, cgroup, pumps, process, is_child: false })
+    supervise(Supervised { records, task, running, cgroup, streams, process, is_child: false })
 }
 
 fn start(records: &Records) -> Result<Supervised, String> {
@@ -59,7 +63,7 @@ fn start(records: &Records) -> Result<Supervised, String> {
         drop(cgroup.kill());
         drop(cgroup.remove());
     }
-    let (running, pumps) = started?;
+    let (running, streams) = started?;
     let process = Process::open(running.task).map_err(told("open its process"))?;
     quieten().map_err(told("prepare to wait"))?;
     Ok(Supervised {
@@ -67,30 +71,27 @@ fn start(records: &Records) -> Result<Supervised, String> {
         task,
         running,
         cgroup,
-        pumps,
+        streams,
         process,
         is_child: true,
     })
 }
 
-fn start_in(
-    task: &Task,
-    cgroup: &Cgroup,
-    records: &Records,
-) -> Result<(Running, Vec<Pump>), String> {
+fn start_in(task: &Task, cgroup: &Cgroup, records: &Records) -> Result<(Running, Streams), String> {
     let told = |doing: &'static str| move |error: io::Error| format!("{doing}: {error}");
     let context = &task.context;
     cgroup.create(&limits(task)).map_err(told("make its cgroup"))?;
-    let streams = Streams::create(context).map_err(told("open its output"))?;
+    let mut streams = Streams::create(context).map_err(told("open its output"))?;
     let pid = match &task.workload {
         Workload::Process(plan) => {
+            let output = streams.take_output()?;
             if let Some(identity) = spawn::host_identity(context)? {
-                streams
-                    .give_to(identity.uid, identity.gid)
+                streams::give_to(&output, identity.uid, identity.gid)
                     .map_err(told("hand over its output"))?;
             }
-            spawn::spawn(plan, context, cgroup, streams.output.into())?
+            spawn::spawn(plan, context, cgroup, output.into())?
         }
+        Workload::Container(plan) => start_container(plan, context, cgroup, &mut streams)?,
     };
     let running = Running {
         task: ProcessId::of(pid).map_err(told("read its start time"))?,
@@ -99,12 +100,39 @@ fn start_in(
         started_at: unix_nanos(),
     };
     records.write_running(&running).map_err(told("write run.json"))?;
-    Ok((running, streams.pumps))
+    Ok((running, streams))
+}
+
+fn start_container(
+    plan: &ContainerPlan,
+    context: &TaskContext,
+    cgroup: &Cgroup,
+    streams: &mut Streams,
+) -> Result<i32, String> {
+    let bundle = setup::prepare(plan, context, cgroup)?;
+    let output = streams.take_output()?;
+    let stdio = if plan.is(Trait::Tty) {
+        Stdio::Terminal
+    } else {
+        streams::give_to(&output, bundle.identity.uid, bundle.identity.gid)
+            .map_err(|error| format!("hand over its output: {error}"))?;
+        let stdin = streams
+            .input(plan.is(Trait::Interactive))
+            .map_err(|error| format!("open its input: {error}"))?;
+        Stdio::Files { stdin, stdout: output.stdout, stderr: output.stderr }
+    };
+    let first = if plan.is(Trait::Init) { First::Init } else { First::Program };
+    let started = runtime::start(&bundle.dir, stdio, first)?;
+    if let Some(terminal) = started.terminal {
+        streams.read_terminal(terminal);
+    }
+    Ok(started.pid)
 }
 
 fn limits(task: &Task) -> Limits {
     match &task.workload {
         Workload::Process(_) => Limits::of(&task.context.resources),
+        Workload::Container(plan) => setup::limits(plan, &task.context),
     }
 }
 

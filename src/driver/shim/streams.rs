@@ -6,9 +6,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
-use nix::unistd::{Gid, Uid, fchown, mkfifo};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::unistd::{Gid, Uid, fchown, mkfifo, pipe2};
 
 use crate::driver::context::TaskContext;
 use crate::logs::Stream;
@@ -24,34 +24,73 @@ pub(super) struct Output {
 pub(super) struct Streams {
     pub pumps: Vec<Pump>,
     /// Given to the task, and then closed here.
-    pub output: Output,
+    output: Option<Output>,
+    /// The other end of an input that stays open and never says anything.
+    silence: Option<OwnedFd>,
 }
 
 impl Streams {
     /// Makes the fifos and opens both ends. With logs disabled there is only /dev/null.
     pub(super) fn create(context: &TaskContext) -> io::Result<Self> {
         if context.logs.disabled {
-            let null = || open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty());
-            return Ok(Self {
-                pumps: Vec::new(),
-                output: Output { stdout: null()?, stderr: null()? },
-            });
+            let output = Output { stdout: null()?, stderr: null()? };
+            return Ok(Self { pumps: Vec::new(), output: Some(output), silence: None });
         }
         let (out, stdout) = Pump::create(context, Stream::Stdout)?;
         let (err, stderr) = Pump::create(context, Stream::Stderr)?;
-        Ok(Self { pumps: vec![out, err], output: Output { stdout, stderr } })
+        let output = Some(Output { stdout, stderr });
+        Ok(Self { pumps: vec![out, err], output, silence: None })
     }
 
-    /// Lets the task's user open its own output again, as `/dev/stdout`.
-    pub(super) fn give_to(&self, uid: u32, gid: u32) -> io::Result<()> {
-        if self.pumps.is_empty() {
-            return Ok(());
+    /// Those of a task that runs already.
+    pub(super) fn reopen(context: &TaskContext) -> Self {
+        let streams = [Stream::Stdout, Stream::Stderr];
+        let open = |stream| Pump::open(context, stream).ok().filter(|_| !context.logs.disabled);
+        Self { pumps: streams.into_iter().filter_map(open).collect(), output: None, silence: None }
+    }
+
+    /// The task's ends. There is one task.
+    pub(super) fn take_output(&mut self) -> Result<Output, String> {
+        self.output.take().ok_or_else(|| "its output was given away before".to_owned())
+    }
+
+    /// What the task reads: nothing, at once or for as long as the shim lives.
+    pub(super) fn input(&mut self, stays_open: bool) -> io::Result<OwnedFd> {
+        if !stays_open {
+            return null();
         }
-        for fd in [&self.output.stdout, &self.output.stderr] {
+        let (input, silence) = pipe2(OFlag::O_CLOEXEC)?;
+        self.silence = Some(silence);
+        Ok(input)
+    }
+
+    /// The task's output is a terminal: all of it is standard output.
+    pub(super) fn read_terminal(&mut self, terminal: OwnedFd) {
+        self.pumps.truncate(1);
+        let _ = fcntl(&terminal, FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
+        let fifo = File::from(terminal);
+        match self.pumps.first_mut() {
+            Some(pump) => pump.fifo = fifo,
+            // With logs disabled it is still read, or the task would block on it.
+            None => self.pumps.push(Pump { fifo, log: None }),
+        }
+    }
+}
+
+fn null() -> io::Result<OwnedFd> {
+    Ok(open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?)
+}
+
+/// Lets the task's user open its own output again, as `/dev/stdout`.
+pub(super) fn give_to(output: &Output, uid: u32, gid: u32) -> io::Result<()> {
+    for fd in [&output.stdout, &output.stderr] {
+        let is_fifo =
+            SFlag::from_bits_truncate(fstat(fd)?.st_mode) & SFlag::S_IFMT == SFlag::S_IFIFO;
+        if is_fifo {
             fchown(fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// Ends that nobody reads from, for the agent to hold: if shim and task die together, what the task wrote last
@@ -85,15 +124,6 @@ impl Pump {
         // For reading too: a writer that is also a reader never gets SIGPIPE.
         let end = open(&path, OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
         Ok((pump, end))
-    }
-
-    /// The pumps of a task that runs already.
-    pub(super) fn reopen(context: &TaskContext) -> Vec<Self> {
-        if context.logs.disabled {
-            return Vec::new();
-        }
-        let streams = [Stream::Stdout, Stream::Stderr];
-        streams.into_iter().filter_map(|stream| Self::open(context, stream).ok()).collect()
     }
 
     fn open(context: &TaskContext, stream: Stream) -> io::Result<Self> {

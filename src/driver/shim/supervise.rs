@@ -9,7 +9,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::records::{Records, Running, Task};
-use super::streams::Pump;
+use super::streams::Streams;
 use crate::driver::cgroup::Cgroup;
 use crate::driver::handle::ExitResult;
 use crate::driver::process::{Ending, Process};
@@ -21,7 +21,7 @@ pub(super) struct Supervised {
     pub task: Task,
     pub running: Running,
     pub cgroup: Cgroup,
-    pub pumps: Vec<Pump>,
+    pub streams: Streams,
     /// `None` when it was gone before it could be opened.
     pub process: Option<Process>,
     /// Of this shim; otherwise of the agent or of init, who reap it.
@@ -67,7 +67,9 @@ fn watch(supervised: &mut Supervised, children: &SignalFd, buffer: &mut [u8]) ->
             fds.push(PollFd::new(process.fd(), PollFlags::POLLIN));
         }
         let first_pump = fds.len();
-        fds.extend(supervised.pumps.iter().map(|pump| PollFd::new(pump.fd(), PollFlags::POLLIN)));
+        fds.extend(
+            supervised.streams.pumps.iter().map(|pump| PollFd::new(pump.fd(), PollFlags::POLLIN)),
+        );
         if poll(&mut fds, PollTimeout::NONE).is_err() {
             continue;
         }
@@ -77,7 +79,7 @@ fn watch(supervised: &mut Supervised, children: &SignalFd, buffer: &mut [u8]) ->
             while let Ok(Some(_)) = children.read_signal() {}
         }
         let mut at = first_pump;
-        supervised.pumps.retain_mut(|pump| {
+        supervised.streams.pumps.retain_mut(|pump| {
             let stays = !ready.get(at).copied().unwrap_or(false) || pump.turn(buffer);
             at += 1;
             stays
@@ -110,7 +112,7 @@ fn finish(mut supervised: Supervised, ending: Option<Ending>, buffer: &mut [u8])
     // What the task left running dies with it, and can write no more.
     let killed = supervised.cgroup.kill();
     let _ = reap(0);
-    for pump in &mut supervised.pumps {
+    for pump in &mut supervised.streams.pumps {
         pump.drain(buffer);
     }
     let oom_kills = supervised.cgroup.oom_kills();

@@ -229,3 +229,36 @@ pub(crate) fn is_running(pid: i32) -> bool {
     fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"))
         .is_ok_and(|stat| !stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')))
 }
+
+/// An image of two layers: a static busybox under all its names, and a few files over it.
+pub(crate) fn image(place: &Box_) -> stead::driver::ImageRoot {
+    let base = place.path("layers/base");
+    drop(fs::remove_dir_all(place.path("layers")));
+    for dir in ["bin", "etc", "tmp", "srv"] {
+        fs::create_dir_all(base.join(dir)).unwrap();
+    }
+    fs::copy("/bin/busybox", base.join("bin/busybox")).expect("the package busybox-static");
+    for name in
+        "sh cat echo id sleep mknod dd head tail touch grep stat ls mount umount hostname tty stty true env ip unshare chroot od mkdir readlink kill"
+            .split_whitespace()
+    {
+        std::os::unix::fs::symlink("busybox", base.join("bin").join(name)).unwrap();
+    }
+    fs::write(
+        base.join("etc/passwd"),
+        "root:x:0:0::/root:/bin/sh\nweb:x:1001:1002::/home/web:/bin/sh\n",
+    )
+    .unwrap();
+    fs::write(base.join("etc/group"), "root:x:0:\nweb:x:1002:\nextra:x:1003:web\n").unwrap();
+    fs::write(base.join("srv/file"), "base\n").unwrap();
+    let top = place.path("layers/top");
+    fs::create_dir_all(top.join("srv")).unwrap();
+    fs::write(top.join("srv/file"), "top\n").unwrap();
+    stead::driver::ImageRoot {
+        layers: vec![base, top],
+        env: vec!["FROM_IMAGE=yes".to_owned()],
+        cmd: vec!["sh".to_owned(), "-c".to_owned(), "echo default".to_owned()],
+        work_dir: "/srv/made".to_owned(),
+        ..stead::driver::ImageRoot::default()
+    }
+}
