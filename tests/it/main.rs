@@ -9,4 +9,5 @@ mod client;
 mod driver;
 mod image;
 mod jobspec;
+mod network;
 mod scheduler;
