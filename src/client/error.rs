@@ -12,6 +12,32 @@ pub enum ClientError {
     /// The allocation has no such task.
     #[error("Could not find task runner for task: {0}")]
     UnknownTask(String),
+    /// The allocation has no such task; the words for signals.
+    #[error("Task not found")]
+    TaskNotFound,
+    /// Several things went wrong.
+    #[error("{}", listed(.0))]
+    Several(Vec<String>),
+    /// A path leads out of the allocation's directory.
+    #[error("Path escapes the alloc directory")]
+    Escapes,
+    /// A task's secrets are nobody else's business.
+    #[error("Reading secret file prohibited: {0}")]
+    Secret(String),
+    /// Only files can be read.
+    #[error("file {0:?} is a directory")]
+    IsDirectory(String),
+    /// Pipes, sockets and devices are not read.
+    #[error("file {0:?} is not a regular file")]
+    NotAFile(String),
+    /// A file could not be looked at.
+    #[error("{text}")]
+    File {
+        /// As Go tells it.
+        text: String,
+        /// Whether there is no such file.
+        missing: bool,
+    },
     /// The task is not running.
     #[error("Task not running")]
     NotRunning,
@@ -48,13 +74,27 @@ impl ClientError {
     pub fn kind(&self) -> Kind {
         match self {
             Self::UnknownAlloc(_) => Kind::NotFound,
-            Self::UnknownSignal(_) => Kind::Invalid,
-            Self::UnknownTask(_) | Self::NotRunning | Self::ShouldNotRun | Self::NotCollectable => {
-                Kind::Conflict
-            }
+            Self::File { missing: true, .. } => Kind::NotFound,
+            Self::UnknownSignal(_) | Self::IsDirectory(_) | Self::NotAFile(_) => Kind::Invalid,
+            Self::Secret(_) => Kind::Denied,
+            Self::UnknownTask(_)
+            | Self::TaskNotFound
+            | Self::NotRunning
+            | Self::ShouldNotRun
+            | Self::Several(_)
+            | Self::NotCollectable => Kind::Conflict,
+            Self::Escapes | Self::File { missing: false, .. } => Kind::Internal,
             Self::Busy(_) => Kind::Busy,
             Self::Stopping(_) => Kind::Unavailable,
             Self::Driver { source, .. } => source.kind(),
         }
     }
+}
+
+/// Nomad: several errors in the form of its `multierror`.
+fn listed(errors: &[String]) -> String {
+    let count = errors.len();
+    let noun = if count == 1 { "error" } else { "errors" };
+    let lines: String = errors.iter().map(|error| format!("\t* {error}\n")).collect();
+    format!("{count} {noun} occurred:\n{lines}\n")
 }

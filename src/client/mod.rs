@@ -16,7 +16,7 @@
 //! time, and the next one goes on, before it has spoken to any server. A stop of the agent leaves the tasks alone.
 //!
 //! It composes driver, image, network and logs, and never sees the state, the scheduler or the log: what it knows
-//! of the servers is [`Upstream`]. The agent makes it; http asks it through [`Client`].
+//! of the servers is [`Upstream`]. The agent makes it; http asks it through [`Local`].
 
 pub mod alloc;
 pub mod config;
@@ -24,6 +24,7 @@ mod error;
 pub mod fingerprint;
 pub mod identity;
 pub mod journal;
+pub mod local;
 mod node;
 pub mod reconcile;
 mod run;
@@ -41,6 +42,7 @@ use tokio::sync::watch;
 
 pub use config::ClientConfig;
 pub use error::ClientError;
+pub use local::Local;
 pub use upstream::{Desired, Lease, Upstream, UpstreamError};
 
 use crate::driver::Drivers;
@@ -48,7 +50,7 @@ use crate::model::Node;
 use crate::sys::tasks::{Stop, Tasks};
 use identity::{Identity, IdentityError};
 use journal::{Journal, JournalError};
-use run::{Keeper, Lines};
+use run::Keeper;
 use site::{Settings, Site};
 use status::StatusBoard;
 
@@ -79,16 +81,6 @@ pub enum StartError {
     Journal(#[source] JournalError),
 }
 
-/// A running client. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Client {
-    site: Arc<Site>,
-    lines: watch::Receiver<Lines>,
-    registered: watch::Receiver<bool>,
-    /// A change goes to the servers.
-    node: watch::Sender<Arc<Node>>,
-}
-
 /// What ends a client.
 #[derive(Debug)]
 pub struct Running {
@@ -110,7 +102,7 @@ impl Running {
     }
 }
 
-impl Client {
+impl Local {
     /// Takes over what an earlier agent left, and begins. Does not wait for a server.
     pub async fn start(
         config: ClientConfig,
@@ -171,17 +163,6 @@ impl Client {
         tasks.spawn("keeper", keeper.run(stop()));
         let grace = config.grace;
         Ok((Self { site, lines, registered, node: node_out }, Running { tasks, writer, grace }))
-    }
-
-    /// The node as it was last told to the servers.
-    pub fn node(&self) -> Arc<Node> {
-        Arc::clone(&self.node.borrow())
-    }
-
-    /// Completes when the servers know the node.
-    pub async fn registered(&self) {
-        // The sender lives as long as the loops; without them nobody will register.
-        drop(self.registered.clone().wait_for(|registered| *registered).await);
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::client::error::ClientError;
 use crate::client::task::order::TaskLine;
-use crate::model::{Allocation, ClientStatus};
+use crate::model::Allocation;
 
 /// What an allocation is told.
 #[derive(Debug)]
@@ -25,8 +25,6 @@ pub(in crate::client) enum Order {
 pub(in crate::client) struct View {
     /// As the servers last gave it.
     pub alloc: Arc<Allocation>,
-    /// As they are told.
-    pub status: ClientStatus,
     /// Whether nothing of it runs and what its tasks shared is undone: it may be collected.
     pub ended: bool,
     /// Whether it is being stopped, or has ended.

@@ -115,7 +115,6 @@ impl Runner {
         let life = Lifecycle::new(reports, group.shutdown_delay);
         let view = View {
             alloc: Arc::clone(&row.alloc),
-            status: ClientStatus::Pending,
             ended: row.ended,
             stopping: row.ended,
             gone: false,
@@ -418,7 +417,6 @@ impl Runner {
         let told = self.told();
         let view = View {
             alloc: Arc::clone(&self.row.alloc),
-            status: told.client_status,
             ended: self.row.ended,
             stopping: self.life.is_stopping() || self.row.ended,
             gone: self.gone,

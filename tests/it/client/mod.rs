@@ -1,4 +1,6 @@
 //! The node, with servers made of memory.
 
+mod asks;
+mod recovery;
 mod runs;
 mod support;

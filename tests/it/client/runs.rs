@@ -8,7 +8,7 @@ use stead::model::policy::RestartPolicy;
 use stead::model::task::Lifecycle;
 use stead::model::{ClientStatus, JobType, Nanos, Task};
 
-use super::support::{NodeUnderTest, Servers, alloc, events, mock};
+use super::support::{NodeUnderTest, Place, Servers, alloc, events, mock};
 
 const ID: &str = "32734d69-a3a0-4c9b-d8a0-8acb8ec34fb9";
 
@@ -18,9 +18,9 @@ fn forever(name: &str) -> Task {
 
 #[tokio::test]
 async fn a_service_runs_until_it_is_stopped_and_leaves_nothing_when_it_is_forgotten() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Place::new();
     let servers = Servers::new();
-    let node = NodeUnderTest::start(dir.path(), &servers).await;
+    let node = NodeUnderTest::start(&dir, &servers).await;
     servers.place(alloc(ID, JobType::Service, vec![forever("main")]));
     let running = servers.until_status(ID, ClientStatus::Running).await;
     assert_eq!(running.client_description, "Tasks are running");
@@ -39,9 +39,9 @@ async fn a_service_runs_until_it_is_stopped_and_leaves_nothing_when_it_is_forgot
 
 #[tokio::test]
 async fn a_batch_task_fails_after_its_restarts() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Place::new();
     let servers = Servers::new();
-    let node = NodeUnderTest::start(dir.path(), &servers).await;
+    let node = NodeUnderTest::start(&dir, &servers).await;
     let policy = RestartPolicy {
         attempts: 2,
         interval: Nanos::from_secs(60),
@@ -62,9 +62,9 @@ async fn a_batch_task_fails_after_its_restarts() {
 
 #[tokio::test]
 async fn hooks_run_around_the_main_task() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Place::new();
     let servers = Servers::new();
-    let node = NodeUnderTest::start(dir.path(), &servers).await;
+    let node = NodeUnderTest::start(&dir, &servers).await;
     let hook = |name: &str, hook: &str, sidecar: bool, config| Task {
         lifecycle: Some(Lifecycle { hook: hook.to_owned(), sidecar }),
         ..mock(name, config)
@@ -87,9 +87,9 @@ async fn hooks_run_around_the_main_task() {
 
 #[tokio::test]
 async fn a_failed_task_takes_its_siblings_with_it() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Place::new();
     let servers = Servers::new();
-    let node = NodeUnderTest::start(dir.path(), &servers).await;
+    let node = NodeUnderTest::start(&dir, &servers).await;
     let bad = mock("bad", json!({ "run_for": "10ms", "exit_code": 1 }));
     servers.place(alloc(ID, JobType::Service, vec![bad, forever("good")]));
     let failed = servers.until_status(ID, ClientStatus::Failed).await;
@@ -101,9 +101,9 @@ async fn a_failed_task_takes_its_siblings_with_it() {
 
 #[tokio::test]
 async fn a_wrong_config_fails_the_task_and_says_why() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Place::new();
     let servers = Servers::new();
-    let node = NodeUnderTest::start(dir.path(), &servers).await;
+    let node = NodeUnderTest::start(&dir, &servers).await;
     let task = mock("main", json!({ "imaeg": "x" }));
     servers.place(alloc(ID, JobType::Service, vec![task]));
     let failed = servers.until_status(ID, ClientStatus::Failed).await;
@@ -115,9 +115,9 @@ async fn a_wrong_config_fails_the_task_and_says_why() {
 
 #[tokio::test]
 async fn a_replacement_starts_when_the_one_it_replaces_has_ended() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Place::new();
     let servers = Servers::new();
-    let node = NodeUnderTest::start(dir.path(), &servers).await;
+    let node = NodeUnderTest::start(&dir, &servers).await;
     let slow = mock("main", json!({ "kill_after": "50ms" }));
     servers.place(alloc(ID, JobType::Service, vec![slow]));
     servers.until_status(ID, ClientStatus::Running).await;
@@ -134,9 +134,9 @@ async fn a_replacement_starts_when_the_one_it_replaces_has_ended() {
 
 #[tokio::test]
 async fn news_is_folded_but_never_lost() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Place::new();
     let servers = Servers::new();
-    let node = NodeUnderTest::start(dir.path(), &servers).await;
+    let node = NodeUnderTest::start(&dir, &servers).await;
     for n in 0..50 {
         let task = mock("main", json!({ "run_for": "5ms" }));
         servers.place(alloc(&format!("alloc-{n}"), JobType::Batch, vec![task]));
@@ -159,9 +159,9 @@ async fn until(what: &str, is: impl Fn() -> bool) {
 
 #[tokio::test]
 async fn the_node_tells_what_it_is() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Place::new();
     let servers = Servers::new();
-    let node = NodeUnderTest::start(dir.path(), &servers).await;
+    let node = NodeUnderTest::start(&dir, &servers).await;
     node.client.registered().await;
     let told = Arc::clone(servers.world().node.as_ref().unwrap());
     assert!(told.drivers.contains_key("mock_driver") && told.drivers.contains_key("raw_exec"));

@@ -1,16 +1,15 @@
 //! Servers in memory, and a node that asks them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use serde_json::json;
-use stead::client::{
-    Client, ClientConfig, Desired, Lease, Parts, Running, Upstream, UpstreamError,
-};
-use stead::driver::{Drivers, Settings};
+use stead::client::alloc::dir::AllocDir;
+use stead::client::{ClientConfig, Desired, Lease, Local, Parts, Running, Upstream, UpstreamError};
+use stead::driver::{Drivers, Settings, StoredHandle};
 use stead::model::{
     AllocId, Allocation, ClientStatus, DesiredStatus, Index, Job, JobType, Nanos, Node, NodeId,
     Task, TaskGroup,
@@ -20,31 +19,31 @@ use tokio::sync::watch;
 
 /// What the servers know.
 #[derive(Debug, Clone, Default)]
-pub struct World {
-    pub index: Index,
-    pub allocs: BTreeMap<AllocId, Arc<Allocation>>,
-    pub node: Option<Arc<Node>>,
-    pub registrations: usize,
-    pub updates: usize,
+pub(super) struct World {
+    pub(super) index: Index,
+    pub(super) allocs: BTreeMap<AllocId, Arc<Allocation>>,
+    pub(super) node: Option<Arc<Node>>,
+    pub(super) registrations: usize,
+    pub(super) updates: usize,
 }
 
 /// Servers in memory.
 #[derive(Debug, Clone)]
-pub struct Servers {
+pub(super) struct Servers {
     world: watch::Sender<World>,
     /// Every client status each allocation had, in order.
     history: Arc<Mutex<Vec<(AllocId, ClientStatus)>>>,
 }
 
 impl Servers {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             world: watch::channel(World { index: 1, ..World::default() }).0,
             history: Arc::default(),
         }
     }
 
-    pub fn place(&self, alloc: Allocation) {
+    pub(super) fn place(&self, alloc: Allocation) {
         self.world.send_modify(|world| {
             world.index += 1;
             let index = world.index;
@@ -58,7 +57,7 @@ impl Servers {
         });
     }
 
-    pub fn change(&self, id: &str, change: impl FnOnce(&mut Allocation)) {
+    pub(super) fn change(&self, id: &str, change: impl FnOnce(&mut Allocation)) {
         self.world.send_modify(|world| {
             world.index += 1;
             let mut alloc = Allocation::clone(&world.allocs[&AllocId::from(id)]);
@@ -68,33 +67,33 @@ impl Servers {
         });
     }
 
-    pub fn stop(&self, id: &str) {
+    pub(super) fn stop(&self, id: &str) {
         self.change(id, |alloc| alloc.desired_status = DesiredStatus::Stop);
     }
 
-    pub fn forget(&self, id: &str) {
+    pub(super) fn forget(&self, id: &str) {
         self.world.send_modify(|world| {
             world.index += 1;
             world.allocs.remove(&AllocId::from(id));
         });
     }
 
-    pub fn alloc(&self, id: &str) -> Arc<Allocation> {
+    pub(super) fn alloc(&self, id: &str) -> Arc<Allocation> {
         Arc::clone(&self.world.borrow().allocs[&AllocId::from(id)])
     }
 
-    pub fn world(&self) -> World {
+    pub(super) fn world(&self) -> World {
         self.world.borrow().clone()
     }
 
     /// The statuses an allocation went through.
-    pub fn statuses(&self, id: &str) -> Vec<ClientStatus> {
+    pub(super) fn statuses(&self, id: &str) -> Vec<ClientStatus> {
         let history = self.history.lock().unwrap();
         history.iter().filter(|(of, _)| of.as_str() == id).map(|(_, status)| *status).collect()
     }
 
     /// Waits until the allocation is as `is` says.
-    pub async fn until(
+    pub(super) async fn until(
         &self,
         id: &str,
         what: &str,
@@ -109,7 +108,7 @@ impl Servers {
         }
     }
 
-    pub async fn until_status(&self, id: &str, status: ClientStatus) -> Arc<Allocation> {
+    pub(super) async fn until_status(&self, id: &str, status: ClientStatus) -> Arc<Allocation> {
         self.until(id, &format!("{status:?}"), |alloc| alloc.client_status == status).await
     }
 }
@@ -164,44 +163,105 @@ impl Upstream for Servers {
     }
 }
 
+/// A directory for a node. Nothing of the node is left when it goes, also when a test fails.
+pub(super) struct Place {
+    dir: tempfile::TempDir,
+    cgroup_parent: String,
+}
+
+impl Place {
+    pub(super) fn new() -> Self {
+        let dir = tempfile::Builder::new().prefix("stead-client-").tempdir().unwrap();
+        let name = dir.path().file_name().unwrap().to_string_lossy().into_owned();
+        Self { dir, cgroup_parent: format!("/{name}.slice") }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn config(&self) -> ClientConfig {
+        ClientConfig {
+            cgroup_parent: self.cgroup_parent.clone(),
+            ..ClientConfig::new(self.path().join("client"), self.path().join("alloc"))
+        }
+    }
+
+    /// Every task whose records are still there.
+    fn tasks(&self) -> Vec<(String, String, PathBuf)> {
+        let below = |dir: &Path| -> Vec<PathBuf> {
+            std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).collect()
+        };
+        let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+        let allocs = below(&self.path().join("client/tasks"));
+        let tasks = allocs.iter().flat_map(|dir| below(dir));
+        tasks.map(|task| (name(task.parent().unwrap()), name(&task), task)).collect()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let (tasks, cgroup_parent) = (self.tasks(), self.cgroup_parent.clone());
+        let destroy = move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let driver = drivers().get("raw_exec").unwrap();
+                for (alloc_id, task, state) in tasks {
+                    let driver_name = "raw_exec".to_owned();
+                    let cgroup_parent = cgroup_parent.clone();
+                    let stored =
+                        StoredHandle { driver: driver_name, alloc_id, task, state, cgroup_parent };
+                    drop(driver.recover(stored).await.destroy().await);
+                }
+            });
+        };
+        drop(std::thread::spawn(destroy).join());
+        for entry in std::fs::read_dir(self.path().join("alloc")).into_iter().flatten().flatten() {
+            let id = entry.file_name().to_string_lossy().into_owned();
+            drop(AllocDir::new(&self.path().join("alloc"), &id.as_str().into()).remove());
+        }
+        Drivers::remove_cgroup_parent(&self.cgroup_parent);
+    }
+}
+
+fn drivers() -> Drivers {
+    Drivers::new(Settings {
+        program: env!("CARGO_BIN_EXE_stead").into(),
+        raw_exec: true,
+        mock: true,
+        ..Settings::default()
+    })
+}
+
 /// A node below a directory.
-pub struct NodeUnderTest {
-    pub client: Client,
+pub(super) struct NodeUnderTest {
+    pub(super) client: Local,
     running: Running,
     stop: Stop,
 }
 
 impl NodeUnderTest {
-    pub async fn start(dir: &Path, servers: &Servers) -> Self {
-        let config = ClientConfig {
-            cgroup_parent: format!("/stead-test-{}.slice", std::process::id()),
-            ..ClientConfig::new(dir.join("client"), dir.join("alloc"))
-        };
-        Self::start_with(config, servers).await
+    pub(super) async fn start(place: &Place, servers: &Servers) -> Self {
+        Self::start_with(place.config(), servers).await
     }
 
-    pub async fn start_with(config: ClientConfig, servers: &Servers) -> Self {
-        let settings = Settings {
-            program: env!("CARGO_BIN_EXE_stead").into(),
-            raw_exec: true,
-            mock: true,
-            ..Settings::default()
-        };
-        let parts = Parts { drivers: Drivers::new(settings) };
+    pub(super) async fn start_with(config: ClientConfig, servers: &Servers) -> Self {
+        let parts = Parts { drivers: drivers() };
         let stop = Stop::new();
         let (client, running) =
-            Client::start(config, parts, Arc::new(servers.clone()), &stop).await.unwrap();
+            Local::start(config, parts, Arc::new(servers.clone()), &stop).await.unwrap();
         Self { client, running, stop }
     }
 
-    pub async fn shutdown(self) {
+    pub(super) async fn shutdown(self) {
         self.stop.cancel();
         self.running.shutdown().await;
     }
 }
 
 /// A task for the mock driver.
-pub fn mock(name: &str, config: serde_json::Value) -> Task {
+pub(super) fn mock(name: &str, config: serde_json::Value) -> Task {
     Task {
         name: name.to_owned(),
         driver: "mock_driver".to_owned(),
@@ -212,13 +272,13 @@ pub fn mock(name: &str, config: serde_json::Value) -> Task {
 }
 
 /// A shell script for the `raw_exec` driver.
-pub fn script(name: &str, script: &str) -> Task {
+pub(super) fn script(name: &str, script: &str) -> Task {
     let config = json!({ "command": "/bin/sh", "args": ["-c", script] });
     Task { driver: "raw_exec".to_owned(), ..mock(name, config) }
 }
 
 /// An allocation of a group with these tasks, to be placed.
-pub fn alloc(id: &str, kind: JobType, tasks: Vec<Task>) -> Allocation {
+pub(super) fn alloc(id: &str, kind: JobType, tasks: Vec<Task>) -> Allocation {
     let group = TaskGroup { name: "app".to_owned(), count: 1, tasks, ..TaskGroup::default() };
     let job = Job {
         id: "web".to_owned(),
@@ -240,6 +300,6 @@ pub fn alloc(id: &str, kind: JobType, tasks: Vec<Task>) -> Allocation {
 }
 
 /// The types of a task's events.
-pub fn events(alloc: &Allocation, task: &str) -> Vec<String> {
+pub(super) fn events(alloc: &Allocation, task: &str) -> Vec<String> {
     alloc.task_states[task].events.iter().map(|event| event.kind.clone()).collect()
 }
