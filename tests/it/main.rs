@@ -11,3 +11,5 @@ mod image;
 mod jobspec;
 mod network;
 mod scheduler;
+
+mod raft;
