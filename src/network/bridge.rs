@@ -25,14 +25,20 @@ pub(crate) struct Bridge<'a> {
 }
 
 impl Bridge<'_> {
-    /// Makes what is missing of the bridge, its addresses and the host's settings. Returns the link.
+    /// Makes what is missing of the bridge, its addresses and the host's settings. Returns the link. `known` is the bridge as an
+    /// earlier call returned it: when it is still there, only the settings are looked at again.
     pub(crate) fn ensure(
         &self,
+        known: Option<&Link>,
         links: &mut Links,
         sysctls: &mut Sysctls,
     ) -> Result<Link, NetworkError> {
         let failed = |action| move |source| self.failed(action, source);
         let link = match links.find(self.name).map_err(failed("find"))? {
+            Some(link) if known.is_some_and(|known| known.index == link.index) => {
+                self.tune(sysctls)?;
+                return Ok(link);
+            }
             Some(link) if link.kind == "bridge" => link,
             Some(_) => return Err(NetworkError::NotABridge { name: self.name.to_owned() }),
             None => self.create(links)?,

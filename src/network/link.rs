@@ -174,13 +174,15 @@ impl Links {
 
     /// Lets a bridge port send a packet back where it came from, which a namespace that calls itself by its published port needs
     /// when `br_netfilter` redirects packets inside the bridge.
-    pub(crate) fn hairpin(&mut self, port: u32) -> io::Result<()> {
-        let bridge = u8::try_from(libc::AF_BRIDGE).unwrap_or_default();
+    pub(crate) fn hairpin(&mut self, port: &str) -> io::Result<()> {
         let mut wanted = Attributes::default();
-        wanted.nested(libc::IFLA_PROTINFO, |info| {
-            info.bytes(PORT_MODE, &[1]);
+        wanted.text(libc::IFLA_IFNAME, port).nested(libc::IFLA_LINKINFO, |info| {
+            info.text(libc::IFLA_INFO_SLAVE_KIND, "bridge");
+            info.nested(libc::IFLA_INFO_SLAVE_DATA, |data| {
+                data.bytes(PORT_MODE, &[1]);
+            });
         });
-        self.request(libc::RTM_SETLINK, 0, &ifinfo(bridge, port, 0, 0), &wanted)
+        self.request(libc::RTM_NEWLINK, 0, &ifinfo(0, 0, 0, 0), &wanted)
     }
 
     /// Brings a link up.

@@ -8,7 +8,7 @@
 //!
 //! - [`request`], [`plan`], [`ipam`], [`ports`], [`rules`], [`files`] decide: plain data in, plain data out.
 //! - `actor` owns everything that was made, on a thread of its own; `bridge`, `netns`, `link`, `nat`, `hold`, `proxy`, `udp`,
-//!   `sysctl`, `forward`, `watcher` and [`holder`] are its hands. `netlink` is the wire under `link` and `nat`.
+//!   `sysctl`, `conntrack`, `forward`, `watcher` and [`holder`] are its hands. `netlink` is the wire under `link` and `nat`.
 //!
 //! What lives where: the bridge (`stead0`) and the links (`vs…`) in the namespace the room was opened in; one nftables table, `inet
 //! stead`; namespaces as files below the runtime directory. No other program's link, table or namespace is
@@ -19,6 +19,7 @@
 
 mod actor;
 mod bridge;
+mod conntrack;
 mod error;
 pub mod files;
 mod forward;

@@ -11,7 +11,7 @@ mod setup;
 mod table;
 mod teardown;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Weak;
@@ -24,7 +24,7 @@ use tokio::sync::{oneshot, watch};
 use super::bridge::Bridge;
 use super::error::NetworkError;
 use super::forward::Probe;
-use super::link::Links;
+use super::link::{Link, Links};
 use super::nat::{Foreign, Nat};
 use super::netns;
 use super::plan::Leases;
@@ -72,6 +72,8 @@ pub(super) struct Actor {
     /// To ourselves, for the watcher; weak, so that the last handle's end is seen.
     mailbox: Weak<SyncSender<Request>>,
     links: Links,
+    /// The bridge as it was last seen in order.
+    bridge: Option<Link>,
     nat: Nat,
     sysctls: Sysctls,
     leases: Leases,
@@ -84,6 +86,8 @@ pub(super) struct Actor {
     lingering: Vec<(Instant, String)>,
     /// A probe under way, and the time of the last one.
     probe: Option<Probe>,
+    /// UDP ports whose redirection changed, and when to tell the kernel; a little later, for many at once.
+    redirected: Option<(Instant, BTreeSet<u16>)>,
     probed_at: Option<Instant>,
 }
 
@@ -107,6 +111,7 @@ impl Actor {
             stop,
             mailbox,
             links: Links::open().map_err(failed("open rtnetlink"))?,
+            bridge: None,
             nat: Nat::open().map_err(failed("open nfnetlink"))?,
             sysctls: Sysctls::open(file).map_err(failed("read the list of changed settings"))?,
             allocs: BTreeMap::new(),
@@ -115,6 +120,7 @@ impl Actor {
             reach,
             lingering: Vec::new(),
             probe: None,
+            redirected: None,
             probed_at: None,
             config,
         })
@@ -143,6 +149,7 @@ impl Actor {
             let now = clock::monotonic();
             self.remove_lingering(now);
             self.look_at_probe(now);
+            self.forget_redirected(now);
         }
         let tasks = self.allocs.into_values().filter_map(|alloc| alloc.ports);
         let all =
@@ -158,7 +165,8 @@ impl Actor {
     fn next_due(&self) -> Option<Instant> {
         let link = self.lingering.first().map(|(due, _)| *due);
         let probe = self.probe.as_ref().map(Probe::due);
-        link.into_iter().chain(probe).min()
+        let redirected = self.redirected.as_ref().map(|(due, _)| *due);
+        link.into_iter().chain(probe).chain(redirected).min()
     }
 
     fn serve(&mut self, request: Request) {

@@ -37,6 +37,7 @@ impl Actor {
         };
         let leased = self.leases.take(&plan);
         debug_assert!(leased, "the plan was made from these leases");
+        self.note_redirected(&plan);
         let status = self.status(&plan);
         self.allocs.insert(plan.alloc_id.clone(), Alloc { plan, ports });
         Ok(status)
@@ -118,8 +119,7 @@ impl Actor {
             let again = self.links.delete(veth).and_then(|()| self.links.add_veth(&wanted));
             again.map_err(failed("create"))?;
         }
-        let port = self.links.index(veth).map_err(failed("find"))?;
-        self.links.hairpin(port).map_err(failed("allow hairpin"))?;
+        self.links.hairpin(veth).map_err(failed("allow hairpin"))?;
         configure(made.links, v4, v6.as_ref()).map_err(failed("configure its peer"))
     }
 

@@ -1,5 +1,6 @@
 //! ◇ Keeping the bridge and the one table as they should be.
 
+use std::collections::BTreeSet;
 use std::sync::Weak;
 use std::time::{Duration, Instant};
 
@@ -7,13 +8,15 @@ use super::super::error::NetworkError;
 use super::super::forward::{self, Look, Probe};
 use super::super::link::Link;
 use super::super::nat::Foreign;
-use super::super::request::NetworkPlan;
+use super::super::request::{NetworkPlan, PlannedPort, Protocol};
 use super::super::rules::{self, Reach, TableInput};
 use super::super::{netns, watcher};
 use super::{Actor, bridge, log};
 use crate::sys::clock;
 use crate::sys::tasks::Tasks;
 
+/// Several setups and teardowns often come together, and one walk through the kernel's flows serves all.
+const FORGET_AFTER: Duration = Duration::from_millis(20);
 /// Setups within this time of a probe do without one of their own.
 const PROBE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -21,7 +24,8 @@ impl Actor {
     /// The bridge, with the table in force and watched.
     pub(super) fn ensure_bridge(&mut self) -> Result<Link, NetworkError> {
         let Self { config, links, sysctls, .. } = self;
-        let link = bridge(config).ensure(links, sysctls)?;
+        let link = bridge(config).ensure(self.bridge.as_ref(), links, sysctls)?;
+        self.bridge = Some(link.clone());
         if self.watching.is_none() {
             self.replace_table(None)?;
             let tasks = Tasks::new("nftables watcher", &self.stop);
@@ -49,6 +53,24 @@ impl Actor {
         self.nat
             .replace(&table, plans)
             .map_err(|source| NetworkError::Rules { action: "replace", source })
+    }
+
+    /// Notes that datagrams to the ports of `plan` go another way from now on.
+    pub(super) fn note_redirected(&mut self, plan: &NetworkPlan) {
+        let due = clock::monotonic() + FORGET_AFTER;
+        let udp = |port: &&PlannedPort| port.protocols.each().contains(&Protocol::Udp);
+        let mut ports = plan.ports.iter().filter(udp).map(|port| port.host_port).peekable();
+        if plan.address().is_some() && ports.peek().is_some() {
+            self.redirected.get_or_insert_with(|| (due, BTreeSet::new())).1.extend(ports);
+        }
+    }
+
+    /// Makes the kernel decide anew about flows to ports that were redirected.
+    pub(super) fn forget_redirected(&mut self, now: Instant) {
+        let Some((_, ports)) = self.redirected.take_if(|(due, _)| *due <= now) else { return };
+        if let Err(error) = self.nat.forget_udp(&ports) {
+            tracing::debug!(%error, "network: old UDP flows could not be forgotten");
+        }
     }
 
     pub(super) fn changed(&mut self, foreign: Foreign) {

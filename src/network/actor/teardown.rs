@@ -44,6 +44,7 @@ impl Actor {
         if let Some(name) = plan.netns() {
             failures.extend(self.delete_namespace(name).err());
         }
+        self.note_redirected(plan);
         if let Attachment::Bridge { veth, .. } = &plan.attachment {
             self.lingering.push((clock::monotonic() + LINGER, veth.clone()));
         }
@@ -92,6 +93,7 @@ impl Actor {
         if let Some(tasks) = self.watching.take() {
             self.runtime.block_on(tasks.shutdown(CLOSE));
         }
+        self.bridge = None;
         let mut failures = Vec::new();
         for (_, name) in std::mem::take(&mut self.lingering) {
             if let Err(source) = self.links.delete(&name) {

@@ -1,7 +1,9 @@
 //! Who reaches a published port from where, and with which address.
 
+use std::time::Duration;
+
 use super::world::{
-    CLIENT, CLIENT_V6, HOST, HOST_V6, Namespace, World, blocking, bridge, inside, port,
+    CLIENT, CLIENT_V6, HOST, HOST_V6, Namespace, World, blocking, bridge, inside, port, within,
 };
 
 /// Asks over both transports and compares the answers.
@@ -123,5 +125,34 @@ fn a_machine_on_the_lan_reaches_neither_loopback_nor_what_was_not_published() {
         neither(&world.client, HOST, 18080).await;
         neither(&world.client, &status.address.unwrap().to_string(), 8080).await;
         network.teardown("guard").await.unwrap();
+    });
+}
+
+#[test]
+fn a_udp_client_that_never_pauses_follows_the_port() {
+    let Some(world) = World::new() else { return };
+    world.with_network(|world, network| async move {
+        // It sends from one source port from before the port is published until after its allocation was replaced.
+        let asked = |id: &str| bridge(id, vec![port("dns", "0.0.0.0", 18080, 8080)]);
+        let client = world.client.run(|| std::net::UdpSocket::bind((CLIENT, 5353)).unwrap());
+        client.set_nonblocking(true).unwrap();
+        client.connect((HOST, 18080)).unwrap();
+        let client = std::sync::Arc::new(client);
+        let answered = |what: &'static str| {
+            let client = std::sync::Arc::clone(&client);
+            within(Duration::from_secs(2), what, move || {
+                let mut buffer = [0; 100];
+                drop(client.send(b"?"));
+                std::iter::from_fn(|| client.recv(&mut buffer).ok()).last().is_some()
+            })
+        };
+        drop(client.send(b"too early"));
+        for id in ["udp-a", "udp-b"] {
+            let status = network.setup(&asked(id)).await.unwrap();
+            let server = inside(&status).serve(8080);
+            answered(id).await;
+            network.teardown(id).await.unwrap();
+            drop(server);
+        }
     });
 }
