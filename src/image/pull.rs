@@ -224,8 +224,8 @@ async fn install(
     inner.catalog().pin_layers(&config.diff_ids);
     let _pins = LayerPins { inner: Arc::clone(inner), diff_ids: config.diff_ids.clone() };
     progress.tell(Event::Layers(config.diff_ids.len()));
-    futures::stream::iter(config.diff_ids.iter().zip(wanted.layers))
-        .map(|(diff_id, source)| layer(inner, image, *diff_id, source, progress))
+    futures::stream::iter(config.diff_ids.iter().copied().zip(wanted.layers))
+        .map(|(diff_id, source)| layer(inner, image, diff_id, source, progress))
         .buffer_unordered(LAYERS_AHEAD)
         .try_for_each(|()| std::future::ready(Ok(())))
         .await?;
