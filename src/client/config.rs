@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::Nanos;
+use crate::network::NetworkConfig;
 
 /// Everything a client needs to know before it starts.
 #[derive(Debug, Clone)]
@@ -51,6 +52,8 @@ pub struct ClientConfig {
     pub host_networks: BTreeMap<String, HostNetwork>,
     /// Directories that jobs may mount by name.
     pub host_volumes: BTreeMap<String, HostVolume>,
+    /// The bridge and its subnets; none when the agent may make no networks.
+    pub network: Option<NetworkConfig>,
     /// The agent's own environment.
     pub host_env: BTreeMap<String, String>,
     /// The version of Nomad whose behaviour this is, and our own.
@@ -132,6 +135,7 @@ impl ClientConfig {
             service_discovery: true,
             host_networks: BTreeMap::new(),
             host_volumes: BTreeMap::new(),
+            network: None,
             host_env: BTreeMap::new(),
             version: "2.0.6".to_owned(),
             grace: Duration::from_secs(5),

@@ -46,10 +46,14 @@ pub use local::Local;
 pub use upstream::{Desired, Lease, Upstream, UpstreamError};
 
 use crate::driver::Drivers;
+use crate::image::Store;
 use crate::model::Node;
+use crate::network::{Network, NetworkError};
+use crate::sys::report;
 use crate::sys::tasks::{Stop, Tasks};
+use fingerprint::{Fingerprint, Interface};
 use identity::{Identity, IdentityError};
-use journal::{Journal, JournalError};
+use journal::{Journal, JournalError, Recovered};
 use run::Keeper;
 use site::{Settings, Site};
 use status::StatusBoard;
@@ -59,6 +63,8 @@ use status::StatusBoard;
 pub struct Parts {
     /// The drivers of this node.
     pub drivers: Drivers,
+    /// Its images; none on a node that runs no containers.
+    pub images: Option<Store>,
 }
 
 /// Why a client does not start.
@@ -79,12 +85,16 @@ pub enum StartError {
     /// It cannot remember.
     #[error("client: open its journal")]
     Journal(#[source] JournalError),
+    /// It cannot look after the network of its allocations.
+    #[error("client: open its network")]
+    Network(#[source] NetworkError),
 }
 
 /// What ends a client.
 #[derive(Debug)]
 pub struct Running {
     tasks: Tasks,
+    network: Option<Network>,
     writer: journal::Writer,
     grace: Duration,
 }
@@ -94,6 +104,9 @@ impl Running {
     pub async fn shutdown(self) {
         if !self.tasks.shutdown(self.grace).await {
             tracing::warn!("client: some loops did not end in time");
+        }
+        if let Some(network) = self.network {
+            network.close().await;
         }
         let closed = tokio::task::spawn_blocking(move || self.writer.close()).await;
         if closed.is_err() {
@@ -116,18 +129,15 @@ impl Local {
         let identity = Identity::load(&config.state_dir).map_err(StartError::Identity)?;
         let (journal, writer, recovered) =
             Journal::open(&config.state_dir.join("client.db")).map_err(StartError::Journal)?;
-        let node = Arc::new(look(&config, &identity, &parts.drivers));
+        let found = fingerprint::look(&config);
+        let network = open_network(&config, &found, &recovered, stop).await?;
+        let node = Arc::new(look(&config, &identity, &found, &parts.drivers));
         let (node_out, node) = watch::channel(node);
         let site = Arc::new(Site {
-            settings: Settings {
-                alloc_dir: config.alloc_dir.clone(),
-                state_dir: config.state_dir.clone(),
-                region: config.region.clone(),
-                max_kill_timeout: config.max_kill_timeout,
-                cgroup_parent: config.cgroup_parent.clone(),
-                host_env: config.host_env.clone(),
-            },
+            settings: settings(&config),
             drivers: parts.drivers,
+            images: parts.images,
+            network: network.clone(),
             journal,
             node,
         });
@@ -161,8 +171,8 @@ impl Local {
         tasks.spawn("watch", watching);
         tasks.spawn("status", board.run(identity.id, upstream, stop()));
         tasks.spawn("keeper", keeper.run(stop()));
-        let grace = config.grace;
-        Ok((Self { site, lines, registered, node: node_out }, Running { tasks, writer, grace }))
+        let running = Running { tasks, network, writer, grace: config.grace };
+        Ok((Self { site, lines, registered, node: node_out }, running))
     }
 }
 
@@ -172,13 +182,55 @@ fn make_dir(path: &std::path::Path, mode: u32) -> std::io::Result<()> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
 }
 
+fn settings(config: &ClientConfig) -> Settings {
+    Settings {
+        alloc_dir: config.alloc_dir.clone(),
+        state_dir: config.state_dir.clone(),
+        region: config.region.clone(),
+        max_kill_timeout: config.max_kill_timeout,
+        cgroup_parent: config.cgroup_parent.clone(),
+        host_env: config.host_env.clone(),
+    }
+}
+
+/// Opens the network room with the networks that an earlier agent left in use.
+async fn open_network(
+    config: &ClientConfig,
+    found: &Fingerprint,
+    recovered: &Recovered,
+    stop: &Stop,
+) -> Result<Option<Network>, StartError> {
+    let Some(mut wanted) = config.network.clone() else { return Ok(None) };
+    let addresses = |interface: &Interface| interface.addresses.iter().map(|a| a.ip).collect();
+    wanted.settings.host_networks = found.interfaces.iter().map(addresses).collect();
+    let plans = recovered
+        .allocs
+        .values()
+        .filter(|(row, _)| !row.ended && !row.doomed)
+        .filter_map(|(row, _)| serde_json::from_value(row.network.clone()?).ok())
+        .collect();
+    let (network, restored) =
+        Network::open(wanted, plans, stop).await.map_err(StartError::Network)?;
+    for alloc in restored.missing {
+        tracing::info!(%alloc, "its network is gone and is made anew");
+    }
+    for (alloc, error) in restored.unheld {
+        tracing::warn!(%alloc, error = %report::chain(&error), "a port of it was taken meanwhile");
+    }
+    Ok(Some(network))
+}
+
 /// The node as it is now.
-fn look(config: &ClientConfig, identity: &Identity, drivers: &Drivers) -> Node {
-    let found = fingerprint::look(config);
+fn look(
+    config: &ClientConfig,
+    identity: &Identity,
+    found: &Fingerprint,
+    drivers: &Drivers,
+) -> Node {
     let drivers: BTreeMap<String, crate::driver::Fingerprint> = drivers
         .names()
         .into_iter()
         .filter_map(|name| Some((name.to_owned(), drivers.get(name).ok()?.fingerprint())))
         .collect();
-    node::node(config, identity, &found, &drivers, site::now())
+    node::node(config, identity, found, &drivers, site::now())
 }

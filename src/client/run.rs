@@ -257,7 +257,8 @@ impl Keeper {
 
 /// Removes what belongs to no allocation of the journal: an agent died before the first row, or somebody removed it.
 pub(super) fn sweep(site: &Site, lines: &Lines) {
-    for dir in [site.settings.alloc_dir.clone(), site.settings.state_dir.join("tasks")] {
+    let state = &site.settings.state_dir;
+    for dir in [site.settings.alloc_dir.clone(), state.join("tasks"), state.join("etc")] {
         let Ok(entries) = std::fs::read_dir(&dir) else { continue };
         for entry in entries.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();

@@ -8,7 +8,9 @@ use tokio::sync::watch;
 
 use super::journal::Journal;
 use crate::driver::Drivers;
+use crate::image::Store;
 use crate::model::{Nanos, Node, Timestamp};
+use crate::network::Network;
 use crate::sys::{clock, ids};
 
 /// Where things are, and what the node's owner decided.
@@ -35,6 +37,10 @@ pub struct Site {
     pub settings: Settings,
     /// Starts, finds and stops tasks.
     pub drivers: Drivers,
+    /// Images; none on a node that runs no containers.
+    pub images: Option<Store>,
+    /// Bridge and ports; none for an agent that may not make them.
+    pub network: Option<Network>,
     /// What survives the agent.
     pub journal: Journal,
     /// The node as it was last registered.

@@ -37,7 +37,7 @@ const MAILBOX: usize = 16;
 
 enum Done {
     /// What the tasks share is there, or cannot be made.
-    Attached(Result<Attached, String>),
+    Attached(Result<Box<(Attached, AllocRow)>, String>),
     /// It is undone; the failures.
     Detached(Vec<String>),
     /// Nothing is left; the failures.
@@ -77,9 +77,8 @@ struct Runner {
 /// Begins to act for an allocation. Returns when its tasks are found again, or wait for their turn.
 pub(in crate::client) async fn run(start: Start, tasks: &Tasks) -> AllocLine {
     let (orders, mailbox) = mpsc::channel(MAILBOX);
-    let is_new = start.tasks.is_none();
     let mut runner = Runner::new(start, tasks).await;
-    runner.begin(is_new);
+    runner.begin();
     let line = AllocLine { orders, view: runner.out.subscribe(), tasks: runner.lines.clone() };
     let name = runner.row.alloc.id.short().to_owned();
     tasks.spawn(&name, runner.run(mailbox, tasks.stop_token()));
@@ -139,7 +138,7 @@ impl Runner {
     }
 
     /// The first step, new or after a restart of the agent.
-    fn begin(&mut self, is_new: bool) {
+    fn begin(&mut self) {
         if self.row.doomed {
             self.destroy();
         } else if self.row.ended || self.tasks_are_over() {
@@ -147,7 +146,7 @@ impl Runner {
             self.work.push(Box::pin(detached(self.parts())));
         } else {
             self.attaching = true;
-            self.work.push(Box::pin(attached(self.parts(), is_new)));
+            self.work.push(Box::pin(attached(self.parts())));
         }
     }
 
@@ -255,11 +254,12 @@ impl Runner {
         }
     }
 
-    fn attached(&mut self, result: Result<Attached, String>) -> Vec<Action> {
+    fn attached(&mut self, result: Result<Box<(Attached, AllocRow)>, String>) -> Vec<Action> {
         self.attaching = false;
         let mut actions = match result {
-            Ok(attached) => {
-                self.attached.send_replace(Arc::new(attached));
+            Ok(made) => {
+                self.row.network = made.1.network;
+                self.attached.send_replace(Arc::new(made.0));
                 self.life.step(Event::Ready, site::now())
             }
             Err(reason) => {
@@ -439,12 +439,8 @@ impl Runner {
     }
 }
 
-/// Makes what the tasks share, once the allocation is on the disk.
-async fn attached((site, row, dir): (Arc<Site>, AllocRow, AllocDir), is_new: bool) -> Done {
-    if is_new && let Err(error) = site.journal.commit(vec![Entry::Alloc(&row)]).await {
-        return Done::Attached(Err(report::chain(&error)));
-    }
-    Done::Attached(attach::attach(site, row, dir).await)
+async fn attached((site, row, dir): (Arc<Site>, AllocRow, AllocDir)) -> Done {
+    Done::Attached(attach::attach(site, row, dir).await.map(Box::new))
 }
 
 async fn detached((site, row, dir): (Arc<Site>, AllocRow, AllocDir)) -> Done {

@@ -18,7 +18,7 @@ use crate::model::{AllocId, Allocation, TaskState, Timestamp};
 pub struct AllocRow {
     /// As the servers gave it, with its job.
     pub alloc: Arc<Allocation>,
-    /// What was planned for its network; the network room reads it.
+    /// The plan of its network; the network room reads it.
     pub network: Option<Value>,
     /// What was found of its health.
     pub health: Option<AllocDeploymentStatus>,
@@ -40,6 +40,8 @@ pub struct TaskRow {
     pub tracker: Tracker,
     /// Where the driver finds it again. Written before it is started.
     pub handle: Option<StoredHandle>,
+    /// The id of the image it runs, to be kept in the store.
+    pub image: Option<String>,
     /// The signal that asks it to stop, as job, image and driver said when it was started.
     pub kill_signal: i32,
 }

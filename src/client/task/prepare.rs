@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::env::{self, Dirs, Scene};
+use super::event::Happening;
+use super::image;
 use super::interpolate::Names;
 use super::signal;
 use crate::client::alloc::dir::AllocDir;
@@ -11,8 +13,10 @@ use crate::client::site::Site;
 use crate::driver::{
     DriverError, EtcFiles, Isolation, LogPolicy, Plan, Resources, TaskConfig, TaskContext, TaskDirs,
 };
+use crate::image::{Image, ImageError, ReferenceError};
 use crate::model::allocation::AllocNetworkStatus;
 use crate::model::{Allocation, Job, Node, Task, TaskGroup};
+use crate::sys::report::Kind;
 
 /// What the allocation gives to each of its tasks.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +39,8 @@ pub(super) struct Prepared {
     pub context: TaskContext,
     /// The signal that asks it to stop.
     pub kill_signal: i32,
+    /// Keeps its image in the store.
+    pub image: Option<Image>,
 }
 
 /// Why a task cannot be made ready.
@@ -46,6 +52,29 @@ pub enum PrepareError {
     /// The driver refuses the config.
     #[error(transparent)]
     Driver(#[from] DriverError),
+    /// The image's name is none.
+    #[error("image `{image}`")]
+    Reference {
+        /// As the job names it.
+        image: String,
+        /// Why not.
+        #[source]
+        source: ReferenceError,
+    },
+    /// The image cannot be had.
+    #[error(transparent)]
+    Image(ImageError),
+    /// Fetching it takes too long.
+    #[error("image `{image}`: not fetched within {seconds} s; `image_pull_timeout` gives it more")]
+    PullTimeout {
+        /// As the job names it.
+        image: String,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// This agent keeps no images.
+    #[error("image `{0}`: this node has no image store")]
+    NoStore(String),
     /// No such signal.
     #[error("kill_signal `{0}`: unknown signal")]
     UnknownSignal(String),
@@ -55,7 +84,12 @@ impl PrepareError {
     /// Whether trying again is useless.
     pub fn is_hopeless(&self) -> bool {
         match self {
-            Self::NoSuchTask(_) | Self::UnknownSignal(_) => true,
+            Self::NoSuchTask(_)
+            | Self::UnknownSignal(_)
+            | Self::Reference { .. }
+            | Self::NoStore(_) => true,
+            Self::Image(error) => error.kind() == Kind::Invalid,
+            Self::PullTimeout { .. } => false,
             Self::Driver(error) => !error.is_recoverable(),
         }
     }
@@ -81,11 +115,13 @@ impl<'a> Place<'a> {
 }
 
 /// Makes `task` ready. Nothing is started; what is made (a pulled image) is useful to others as well.
+/// `tell` hears of what takes long.
 pub(super) async fn prepare(
     site: &Site,
     alloc: &Allocation,
     task: &str,
     attached: &Attached,
+    tell: impl Fn(Happening),
 ) -> Result<Prepared, PrepareError> {
     let place = Place::find(alloc, task)?;
     let driver = site.drivers.get(&place.task.driver)?;
@@ -96,8 +132,20 @@ pub(super) async fn prepare(
     let config = place.task.config.as_ref().map(|map| names.fill_map(map)).unwrap_or_default();
     let plan = driver.plan(&TaskConfig { config })?;
     let user = names.fill(&place.task.user);
+    let image = match (&plan.image, &site.images) {
+        (None, _) => None,
+        (Some(need), Some(store)) => {
+            let began = || tell(Happening::Driver("Downloading image".to_owned()));
+            Some(image::ensure(store, need, began).await?)
+        }
+        (Some(need), None) => return Err(PrepareError::NoStore(need.reference.clone())),
+    };
+    let root = image.as_ref().map(image::root);
     let kill_signal = match place.task.kill_signal.as_str() {
-        "" => driver.stop_signal(),
+        "" => root
+            .as_ref()
+            .and_then(|root| root.stop_signal.as_deref())
+            .unwrap_or(driver.stop_signal()),
         named => named,
     };
     let kill_signal = signal::number(kill_signal)
@@ -115,10 +163,10 @@ pub(super) async fn prepare(
         etc: attached.etc.clone(),
         mounts: Vec::new(),
         devices: Vec::new(),
-        image: None,
+        image: root,
         cgroup_parent: site.settings.cgroup_parent.clone(),
     };
-    Ok(Prepared { driver: place.task.driver.clone(), plan, context, kill_signal })
+    Ok(Prepared { driver: place.task.driver.clone(), plan, context, kill_signal, image })
 }
 
 fn environment(

@@ -21,6 +21,7 @@ use crate::client::error::ClientError;
 use crate::client::journal::{Entry, TaskRow};
 use crate::client::site::{self, Site};
 use crate::driver::{ExitResult, StoredHandle, TaskHandle};
+use crate::image::Image;
 use crate::model::allocation::TaskPhase;
 use crate::model::{Allocation, JobType, Timestamp};
 use crate::sys::report;
@@ -71,6 +72,10 @@ struct Runner {
     row: TaskRow,
     prepared: Option<Box<Prepared>>,
     handle: Option<TaskHandle>,
+    /// Keeps the image in the store while the task may run.
+    image: Option<Image>,
+    /// The way back into the own mailbox, for what is told while work goes on.
+    mailbox: mpsc::WeakSender<Order>,
     wake: Option<Timestamp>,
     preparing: CancellationToken,
     work: FuturesUnordered<BoxFuture<'static, Done>>,
@@ -80,7 +85,7 @@ struct Runner {
 /// Begins to act for a task. Returns its line at once; the task waits for its turn, or is found again.
 pub(in crate::client) async fn run(start: Start, tasks: &Tasks) -> TaskLine {
     let (orders, mailbox) = mpsc::channel(MAILBOX);
-    let mut runner = Runner::new(start).await;
+    let mut runner = Runner::new(start, orders.downgrade()).await;
     runner.publish();
     let view = runner.out.subscribe();
     let name = format!("{}/{}", runner.alloc.id.short(), runner.task);
@@ -115,13 +120,14 @@ fn terms(site: &Site, alloc: &Allocation, task: &str) -> Terms {
 }
 
 impl Runner {
-    async fn new(start: Start) -> Self {
+    async fn new(start: Start, mailbox: mpsc::WeakSender<Order>) -> Self {
         let Start { site, alloc, task, row, attached, changed } = start;
         let terms = terms(&site, &alloc, &task);
         let is_new = row.is_none();
         let row = row.unwrap_or_default();
         let mut work: FuturesUnordered<BoxFuture<'static, Done>> = FuturesUnordered::new();
         let found = if is_new { None } else { find(&site, &alloc, &task, &row).await };
+        let image = row.image.as_ref().and_then(|id| site.images.as_ref()?.get(&id.parse().ok()?));
         let tracker = row.tracker.clone();
         let (life, handle) = match (row.state.state, found) {
             (TaskPhase::Dead, found) => {
@@ -154,6 +160,8 @@ impl Runner {
             row,
             prepared: None,
             handle,
+            image,
+            mailbox,
             wake: None,
             preparing: CancellationToken::new(),
             work,
@@ -253,8 +261,8 @@ impl Runner {
             })),
             Done::Lost(reason) => Some(Event::Lost(reason)),
             Done::Cleaned => {
-                self.handle = None;
-                self.row.handle = None;
+                (self.handle, self.image) = (None, None);
+                (self.row.handle, self.row.image) = (None, None);
                 self.save();
                 None
             }
@@ -291,13 +299,20 @@ impl Runner {
         let (site, alloc) = (Arc::clone(&self.site), Arc::clone(&self.alloc));
         let (task, old) = (self.task.clone(), self.handle.take());
         let attached = Arc::clone(&self.attached.borrow());
+        let mailbox = self.mailbox.clone();
+        let tell = move |happening| {
+            // A full or closed mailbox loses a sentence about progress, nothing else.
+            if let Some(mailbox) = mailbox.upgrade() {
+                drop(mailbox.try_send(Order::Tell(happening)));
+            }
+        };
         let made = async move {
             if let Some(old) = old
                 && let Err(error) = old.destroy().await
             {
                 return Done::NotPrepared { reason: report::chain(&error), hopeless: false };
             }
-            match prepare::prepare(&site, &alloc, &task, &attached).await {
+            match prepare::prepare(&site, &alloc, &task, &attached, tell).await {
                 Ok(prepared) => Done::Prepared(Box::new(prepared)),
                 Err(error) => Done::NotPrepared {
                     reason: report::chain(&error),
@@ -320,7 +335,10 @@ impl Runner {
     fn start(&mut self) {
         let Some(prepared) = self.prepared.take() else { return };
         self.row.kill_signal = prepared.kill_signal;
-        let driver = match self.site.drivers.get(&prepared.driver) {
+        self.row.image = prepared.image.as_ref().map(|image| image.id.to_string());
+        let Prepared { driver, plan, context, image, .. } = *prepared;
+        self.image = image;
+        let driver = match self.site.drivers.get(&driver) {
             Ok(driver) => driver,
             Err(error) => {
                 let reason = report::chain(&error);
@@ -329,9 +347,9 @@ impl Runner {
                 return;
             }
         };
-        self.row.handle = Some(driver.handle_of(&prepared.context));
+        self.row.handle = Some(driver.handle_of(&context));
         self.work.push(Box::pin(async move {
-            match driver.start(prepared.plan, prepared.context).await {
+            match driver.start(plan, context).await {
                 Ok(handle) => Done::Started(handle),
                 Err(error) => Done::NotStarted {
                     hopeless: !error.is_recoverable(),

@@ -247,7 +247,7 @@ impl NodeUnderTest {
     }
 
     pub(super) async fn start_with(config: ClientConfig, servers: &Servers) -> Self {
-        let parts = Parts { drivers: drivers() };
+        let parts = Parts { drivers: drivers(), images: None };
         let stop = Stop::new();
         let (client, running) =
             Local::start(config, parts, Arc::new(servers.clone()), &stop).await.unwrap();

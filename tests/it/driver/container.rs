@@ -47,7 +47,8 @@ async fn a_container_runs_and_leaves_nothing() {
     let task = place.start("docker", shell(script), context).await;
     let exit = within(task.wait()).await;
     assert_eq!((exit.exit_code, exit.signal, exit.oom_killed), (5, 0, false));
-    let expected = "top\n/srv/made\nyes task\nuid=0(root) gid=0(root) groups=0(root)\n5f3c1a2e0000\n/root\n";
+    let expected =
+        "top\n/srv/made\nyes task\nuid=0(root) gid=0(root) groups=0(root)\n5f3c1a2e0000\n/root\n";
     assert_eq!(place.log("stdout"), expected);
     assert_eq!(place.log("stderr"), "err\n");
     for (file, text) in [("alloc/a", "x\n"), ("web/local/l", "y\n"), ("web/secrets/s", "z\n")] {
