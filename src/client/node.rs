@@ -1,11 +1,12 @@
-//! ◆ The node as the servers are told: from what was found, what the drivers say, and what its owner decided.
+//! ◆ The node as the servers are told: from what was found, what the drivers say, and what its owner decided. Its
+//! class is computed by the servers.
 
 use std::collections::BTreeMap;
 
 use serde_json::json;
 
 use super::config::ClientConfig;
-use super::fingerprint::{Fingerprint, computed_class};
+use super::fingerprint::Fingerprint;
 use super::identity::Identity;
 use crate::driver;
 use crate::model::node::{
@@ -27,7 +28,7 @@ pub fn node(
     for fingerprint in drivers.values() {
         attributes.extend(fingerprint.attributes.clone());
     }
-    let mut node = Node {
+    Node {
         id: identity.id.clone(),
         secret_id: identity.secret.clone(),
         datacenter: config.datacenter.clone(),
@@ -46,9 +47,7 @@ pub fn node(
         host_networks: networks(config),
         node_max_allocs: config.node_max_allocs,
         ..Node::default()
-    };
-    node.computed_class = computed_class(&node);
-    node
+    }
 }
 
 fn info(found: &driver::Fingerprint, now: Timestamp) -> DriverInfo {

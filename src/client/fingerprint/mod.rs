@@ -2,7 +2,6 @@
 //!
 //! What cannot be found out is left out; a node with fewer attributes runs fewer jobs, and says so by that.
 
-mod class;
 mod cpu;
 mod network;
 mod system;
@@ -10,7 +9,6 @@ mod system;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-pub use class::computed_class;
 pub use cpu::Cpu;
 pub use network::{Address, Interface};
 

@@ -75,7 +75,7 @@ pub(super) fn stat(dir: &AllocDir, path: &str) -> Result<FileInfo, ClientError> 
     let mut info = info(&name.unwrap_or_else(|| "/".to_owned()), &stat);
     let start = if is_regular(&stat) && !is_secret(dir, &handle).unwrap_or(true) {
         let mut start = [0; 512];
-        let read = open(dir, path, "stat", OFlag::O_NONBLOCK)
+        let read = open(dir, path, "stat", OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
             .and_then(|file| file.read_at(&mut start, 0).map_err(failed))?;
         start.get(..read).unwrap_or_default().to_vec()
     } else {
@@ -87,7 +87,7 @@ pub(super) fn stat(dir: &AllocDir, path: &str) -> Result<FileInfo, ClientError> 
 
 /// Opens a regular file.
 pub(super) fn open_file(dir: &AllocDir, path: &str) -> Result<OpenedFile, ClientError> {
-    let file = open(dir, path, "stat", OFlag::O_NONBLOCK)?;
+    let file = open(dir, path, "stat", OFlag::O_NONBLOCK | OFlag::O_NOCTTY)?;
     let failed = |source: io::Error| file_error(dir, path, "stat", &source);
     let stat = fstat(&file).map_err(|errno| failed(errno.into()))?;
     let name = Path::new(path).file_name().map(|n| n.to_string_lossy().into_owned());
@@ -109,12 +109,12 @@ fn open(dir: &AllocDir, path: &str, doing: &str, flags: OFlag) -> Result<File, C
     let root = File::open(dir.root()).map_err(|source| failed(&source))?;
     let below = relative(path).ok_or(ClientError::Escapes)?;
     let below = if below.as_os_str().is_empty() { PathBuf::from(".") } else { below };
-    open_beneath(&root, &below, flags | OFlag::O_RDONLY | OFlag::O_NOCTTY, Mode::empty())
-        .map(File::from)
-        .map_err(|source| match source.raw_os_error() {
+    open_beneath(&root, &below, flags | OFlag::O_RDONLY, Mode::empty()).map(File::from).map_err(
+        |source| match source.raw_os_error() {
             Some(libc::EXDEV) => ClientError::Escapes,
             Some(_) | None => failed(&source),
-        })
+        },
+    )
 }
 
 /// `path` as people write it, from the allocation's directory on. `None` when it leads out.
