@@ -7,5 +7,5 @@ fn main() -> ExitCode {
     if words.nth(1).is_some_and(|word| word == "__shim") {
         return stead::driver::shim::main(words);
     }
-    ExitCode::SUCCESS
+    stead::cli::run(std::env::args_os().map(|word| word.to_string_lossy().into_owned()))
 }

@@ -200,9 +200,9 @@ fn assert_none(problems: &[String]) {
 fn names(text: &str, word: &str) -> bool {
     text.match_indices(word).any(|(at, _)| {
         let before = text[..at].chars().next_back();
-        let after = text[at + word.len()..].chars().next();
+        let after = &text[at + word.len()..];
         !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':' || c == '"')
-            && after.is_some_and(|c| c == ':' || c == ';')
+            && (after.starts_with("::") || after.starts_with(';'))
     })
 }
 

@@ -2,6 +2,7 @@
 mod api;
 mod client;
 mod driver;
+mod e2e;
 mod image;
 mod jobspec;
 mod network;

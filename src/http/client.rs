@@ -1,0 +1,260 @@
+//! ◇ `/v1/client/…`: files, logs, statistics and doings of a node.
+
+use axum::body::{Body, Bytes};
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use futures::StreamExt as _;
+use serde_json::json;
+
+use super::answer::{self, Answer};
+use super::body;
+use super::context::Context;
+use super::error::HttpError;
+use super::local::{LocalError, LogRequest, Origin, Piece, Pieces};
+use super::query::Query;
+use crate::model::AllocId;
+use crate::sys::report::Kind;
+
+/// No frame holds more.
+const MAX_FRAME: usize = 64 * 1024;
+
+fn failed(error: &LocalError) -> HttpError {
+    HttpError::of(error.kind, error.text.clone())
+}
+
+/// What follows `/v1/client/`.
+pub(super) async fn route(
+    cx: &Context,
+    method: &Method,
+    path: &str,
+    query: &Query,
+    sent: &Bytes,
+) -> Answer {
+    if let Some(rest) = path.strip_prefix("fs/") {
+        let (what, id) = rest.split_once('/').unwrap_or((rest, ""));
+        return files(cx, method, what, id, query).await;
+    }
+    if let Some(rest) = path.strip_prefix("allocation/") {
+        let (id, what) = rest.split_once('/').unwrap_or((rest, ""));
+        return allocation(cx, method, &AllocId::from(id), what, query, sent).await;
+    }
+    match (path, method) {
+        ("stats", &Method::GET) => {
+            let stats = cx.local()?.host_stats().await.map_err(|error| failed(&error))?;
+            answer::plain(query, &stats)
+        }
+        ("gc", &(Method::GET | Method::PUT | Method::POST)) => {
+            cx.local()?.gc(None).await.map_err(|error| failed(&error))?;
+            Ok(Body::empty().into_response())
+        }
+        ("stats" | "gc", _) => Err(HttpError::method()),
+        _ => Ok(StatusCode::NOT_FOUND.into_response()),
+    }
+}
+
+/// The allocation with that id. Nomad: an id that is not whole is refused before anything is looked up.
+fn alloc_id(cx: &Context, id: &str) -> Result<AllocId, HttpError> {
+    if id.is_empty() {
+        return Err(HttpError::bad_request("must provide a valid alloc id"));
+    }
+    let known = AllocId::from(id);
+    match &cx.watch {
+        Some(watch) if watch.state().alloc(&known).is_none() => {
+            Err(HttpError::not_found(format!("Unknown allocation \"{id}\"")))
+        }
+        Some(_) | None => Ok(known),
+    }
+}
+
+async fn files(cx: &Context, method: &Method, what: &str, id: &str, query: &Query) -> Answer {
+    if !matches!(what, "ls" | "stat" | "cat" | "readat" | "stream" | "logs") {
+        return Err(HttpError::not_found("invalid path"));
+    }
+    if *method != Method::GET {
+        return Err(HttpError::method());
+    }
+    let alloc = alloc_id(cx, id)?;
+    let path = query.given("path").unwrap_or("/");
+    match what {
+        "ls" => {
+            let files = cx.local()?.ls(&alloc, path).await.map_err(|error| failed(&error))?;
+            answer::plain(query, &files)
+        }
+        "stat" => {
+            let file = cx.local()?.stat(&alloc, path).await.map_err(|error| failed(&error))?;
+            answer::plain(query, &file)
+        }
+        "cat" => Ok(read(cx, &alloc, path, (0, None)).await?),
+        "readat" => {
+            let offset = query.number("offset")?;
+            let Some(offset) = offset.and_then(|n| u64::try_from(n).ok()) else {
+                return Err(HttpError::bad_request("must provide offset"));
+            };
+            let limit =
+                query.number("limit")?.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0);
+            Ok(read(cx, &alloc, path, (offset, limit)).await?)
+        }
+        "stream" => stream(cx, &alloc, query).await,
+        _ => logs(cx, &alloc, query).await,
+    }
+}
+
+/// Nomad: what goes wrong while a file is read is told as the body of a 200.
+async fn read(
+    cx: &Context,
+    alloc: &AllocId,
+    path: &str,
+    range: (u64, Option<u64>),
+) -> Result<Response, HttpError> {
+    Ok(match cx.local()?.read(alloc, path, range).await {
+        Ok(pieces) => {
+            let bytes = pieces.map(|piece| piece.map(|piece| piece.data));
+            ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], Body::from_stream(bytes))
+                .into_response()
+        }
+        Err(error) => {
+            ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], error.text).into_response()
+        }
+    })
+}
+
+fn origin(query: &Query) -> Result<Origin, HttpError> {
+    let offset = match query.given("offset") {
+        None => 0,
+        Some(text) => text.parse().map_err(|_| {
+            HttpError::bad_request("error parsing offset: it must be a whole number")
+        })?,
+    };
+    match query.text("origin") {
+        "" | "start" => Ok(Origin::Start(offset)),
+        "end" => Ok(Origin::End(offset)),
+        _ => Err(HttpError::bad_request("origin must be start or end")),
+    }
+}
+
+async fn stream(cx: &Context, alloc: &AllocId, query: &Query) -> Answer {
+    let Some(path) = query.given("path") else {
+        return Err(HttpError::bad_request("must provide a file name"));
+    };
+    let follow = query.flag("follow", true)?;
+    let pieces = cx.local()?.stream(alloc, path, origin(query)?, follow).await;
+    let pieces = pieces.map_err(|error| client_error(&error))?;
+    Ok(framed(pieces, "text/plain; charset=utf-8"))
+}
+
+fn client_error(error: &LocalError) -> HttpError {
+    match error.kind {
+        Kind::Invalid | Kind::NotFound => HttpError::bad_request(error.text.clone()),
+        Kind::Conflict | Kind::Denied | Kind::Busy | Kind::Unavailable | Kind::Internal => {
+            failed(error)
+        }
+    }
+}
+
+async fn logs(cx: &Context, alloc: &AllocId, query: &Query) -> Answer {
+    let Some(task) = query.given("task") else {
+        return Err(HttpError::bad_request("must provide task name"));
+    };
+    let stderr = match query.text("type") {
+        "stdout" => false,
+        "stderr" => true,
+        "" => return Err(HttpError::bad_request("must provide log type (stdout/stderr)")),
+        _ => return Err(HttpError::bad_request("log type must be stdout or stderr")),
+    };
+    let request = LogRequest {
+        task: task.to_owned(),
+        stderr,
+        origin: origin(query)?,
+        follow: query.flag("follow", false)?,
+    };
+    let pieces = cx.local()?.logs(alloc, request).await.map_err(|error| client_error(&error))?;
+    if query.flag("plain", false)? {
+        let bytes = pieces.map(|piece| piece.map(|piece| piece.data));
+        let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+        return Ok((kind, Body::from_stream(bytes)).into_response());
+    }
+    Ok(framed(pieces, "application/json"))
+}
+
+/// Nomad's frames: JSON objects one after the other, an empty one after a second of silence.
+fn framed(pieces: Pieces, kind: &'static str) -> Response {
+    let frames = futures::stream::unfold(Some(pieces), |pieces| async move {
+        let mut pieces = pieces?;
+        match tokio::time::timeout(std::time::Duration::from_secs(1), pieces.next()).await {
+            Ok(None) => None,
+            Ok(Some(Ok(piece))) => Some((Ok(Bytes::from(frames_of(&piece))), Some(pieces))),
+            Ok(Some(Err(error))) => Some((Err(error), None)),
+            Err(_) => Some((Ok(Bytes::from_static(b"{}")), Some(pieces))),
+        }
+    });
+    ([(header::CONTENT_TYPE, kind)], Body::from_stream(frames)).into_response()
+}
+
+fn frames_of(piece: &Piece) -> Vec<u8> {
+    use base64::Engine as _;
+    let mut out = Vec::new();
+    let start = piece.offset.saturating_sub(piece.data.len() as u64);
+    let mut at = start;
+    let chunks: Vec<&[u8]> =
+        if piece.data.is_empty() { vec![&[]] } else { piece.data.chunks(MAX_FRAME).collect() };
+    for chunk in chunks {
+        at += chunk.len() as u64;
+        let mut frame = json!({ "Offset": at, "File": piece.file });
+        if !chunk.is_empty() {
+            frame["Data"] = base64::engine::general_purpose::STANDARD.encode(chunk).into();
+        }
+        if !piece.event.is_empty() {
+            frame["FileEvent"] = piece.event.clone().into();
+        }
+        out.extend_from_slice(frame.to_string().as_bytes());
+    }
+    out
+}
+
+async fn allocation(
+    cx: &Context,
+    method: &Method,
+    id: &AllocId,
+    what: &str,
+    query: &Query,
+    sent: &Bytes,
+) -> Answer {
+    let write = matches!(*method, Method::PUT | Method::POST);
+    if !matches!(what, "stats" | "checks" | "restart" | "signal" | "gc") {
+        return Err(HttpError::not_found("resource not found"));
+    }
+    let id = &alloc_id(cx, id.as_str())?;
+    match what {
+        "stats" if *method == Method::GET => {
+            let stats = cx.local()?.alloc_stats(id, query.given("task")).await;
+            answer::plain(query, &stats.map_err(|error| failed(&error))?)
+        }
+        "checks" if *method == Method::GET => answer::plain(query, &json!({})),
+        "restart" if write => {
+            let request: body::RestartRequest = body::decode_or_default(sent)?;
+            let task = Some(request.task_name.as_str()).filter(|task| !task.is_empty());
+            if task.is_some() && request.all_tasks {
+                return Err(HttpError::bad_request(
+                    "Task name cannot be set when restarting all tasks",
+                ));
+            }
+            let restarted = cx.local()?.restart(id, task, request.all_tasks).await;
+            restarted.map_err(|error| failed(&error))?;
+            answer::plain(query, &json!({ "Index": 0 }))
+        }
+        "signal" if write => {
+            let request: body::SignalRequest = body::decode(sent)?;
+            let task = Some(request.task.as_str()).filter(|task| !task.is_empty());
+            cx.local()?
+                .signal(id, task, &request.signal)
+                .await
+                .map_err(|error| client_error(&error))?;
+            answer::plain(query, &json!({ "Index": 0 }))
+        }
+        "gc" => {
+            cx.local()?.gc(Some(id)).await.map_err(|error| failed(&error))?;
+            Ok(Body::empty().into_response())
+        }
+        _ => Err(HttpError::method()),
+    }
+}

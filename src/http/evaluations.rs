@@ -1,0 +1,119 @@
+//! ◇ `/v1/evaluations` and `/v1/evaluation/:id`.
+
+use axum::http::Method;
+use serde_json::json;
+
+use super::allocations::check_prefix;
+use super::answer::Answer;
+use super::context::Context;
+use super::error::HttpError;
+use super::query::Query;
+use super::view::{self, AllocStubOptions};
+use super::{list, read};
+use crate::model::{EvalId, Evaluation};
+use crate::state::Topic;
+use crate::state::{RowKey, Table};
+
+/// What a list of evaluations is narrowed to.
+struct Wanted {
+    prefix: String,
+    job: String,
+    status: String,
+}
+
+impl Wanted {
+    fn of(query: &Query) -> Result<Self, HttpError> {
+        let wanted = Self {
+            prefix: query.text("prefix").to_owned(),
+            job: query.text("job").to_owned(),
+            status: query.text("status").to_owned(),
+        };
+        check_prefix(&wanted.prefix)?;
+        let narrowed = !wanted.job.is_empty() || !wanted.status.is_empty();
+        if narrowed && query.given("filter").is_some() {
+            return Err(HttpError::bad_request(
+                "can't use both filter and job or status parameters",
+            ));
+        }
+        Ok(wanted)
+    }
+
+    fn matches(&self, eval: &Evaluation) -> bool {
+        let status = view::value(&eval.status);
+        (self.job.is_empty() || eval.job_id == self.job)
+            && (self.status.is_empty() || status.as_str() == Some(&self.status))
+    }
+}
+
+/// `GET /v1/evaluations`.
+pub(super) async fn list(cx: &Context, query: &Query) -> Answer {
+    let wanted = Wanted::of(query)?;
+    read::rows(cx, query, &[Topic::Table(Table::Evals)], |state| {
+        let evals = state.evals_by_prefix(&wanted.prefix);
+        let mut found: Vec<_> =
+            evals.filter(|e| query.wants_namespace(&e.namespace) && wanted.matches(e)).collect();
+        found.sort_by(|a, b| (a.create_index, &a.id).cmp(&(b.create_index, &b.id)));
+        let rows =
+            found.into_iter().map(|e| (format!("{}.{}", e.create_index, e.id), view::eval_view(e)));
+        (state.table_index(Table::Evals), rows.collect())
+    })
+    .await
+}
+
+/// `GET /v1/evaluations/count`.
+pub(super) fn count(cx: &Context, query: &Query) -> Answer {
+    let wanted = Wanted::of(query)?;
+    let state = cx.state()?;
+    let evals =
+        state.evals_by_prefix(&wanted.prefix).filter(|e| query.wants_namespace(&e.namespace));
+    let rows = evals
+        .filter(|e| wanted.matches(e))
+        .map(|e| (e.id.to_string(), view::eval_view(e)))
+        .collect();
+    let page = list::page(query, rows)?;
+    let count = json!({ "Count": page.rows.len() });
+    super::answer::indexed(query, state.table_index(Table::Evals).max(1), &count)
+}
+
+/// `/v1/evaluation/<id>…`.
+pub(super) async fn route(cx: &Context, method: &Method, path: &str, query: &Query) -> Answer {
+    let (id, what) = path.split_once('/').unwrap_or((path, ""));
+    let id = EvalId::from(id);
+    match (what, method) {
+        ("", &Method::GET) => eval(cx, query, &id).await,
+        ("allocations", &Method::GET) => allocations(cx, query, &id).await,
+        ("" | "allocations", _) => Err(HttpError::method()),
+        _ => Err(HttpError::not_found("resource not found")),
+    }
+}
+
+async fn eval(cx: &Context, query: &Query, id: &EvalId) -> Answer {
+    let related = query.flag("related", false)?;
+    let topics = [Topic::Row(RowKey::Eval(id.clone()))];
+    read::object(cx, query, &topics, "eval not found", |state| match state.eval(id) {
+        Some(eval) => {
+            let mut view = view::eval_view(eval);
+            if related {
+                let others =
+                    state.evals_by_job(&eval.job_key()).filter(|other| other.id != eval.id);
+                view["RelatedEvals"] = others.map(|other| view::eval_view(other)).collect();
+            }
+            (eval.modify_index, Some(view))
+        }
+        None => (state.table_index(Table::Evals), None),
+    })
+    .await
+}
+
+async fn allocations(cx: &Context, query: &Query, id: &EvalId) -> Answer {
+    let options = AllocStubOptions { resources: false, task_states: true };
+    read::rows(cx, query, &[Topic::AllocsOfEval(id.clone())], |state| {
+        let rows: Vec<_> = state
+            .allocs_by_eval(id)
+            .map(|a| (a.id.to_string(), view::alloc_stub(a, options)))
+            .collect();
+        let newest = state.allocs_by_eval(id).map(|alloc| alloc.modify_index).max();
+        (newest.unwrap_or_else(|| state.table_index(Table::Allocs)), rows)
+    })
+    .await
+}

@@ -1,0 +1,163 @@
+//! ◇ `/v1/nodes` and `/v1/node/:id`.
+
+use axum::body::Bytes;
+use axum::http::Method;
+use serde_json::json;
+
+use super::allocations::check_prefix;
+use super::answer::{self, Answer};
+use super::context::Context;
+use super::error::HttpError;
+use super::query::Query;
+use super::{body, read, view};
+use crate::model::NodeId;
+use crate::model::node::{DrainStrategy, Eligibility};
+use crate::state::Topic;
+use crate::state::{RowKey, Table};
+
+/// `GET /v1/nodes`.
+pub(super) async fn list(cx: &Context, query: &Query) -> Answer {
+    let prefix = query.text("prefix").to_owned();
+    check_prefix(&prefix)?;
+    let (resources, os) = (query.flag("resources", false)?, query.flag("os", false)?);
+    read::rows(cx, query, &[Topic::Table(Table::Nodes)], |state| {
+        let nodes = state.nodes_by_prefix(&prefix);
+        let rows =
+            nodes.map(|node| (node.id.to_string(), view::node_stub(node, resources, os))).collect();
+        (state.table_index(Table::Nodes), rows)
+    })
+    .await
+}
+
+/// `/v1/node/<id>…`.
+pub(super) async fn route(
+    cx: &Context,
+    method: &Method,
+    path: &str,
+    query: &Query,
+    sent: &Bytes,
+) -> Answer {
+    let (id, what) = path.split_once('/').unwrap_or((path, ""));
+    let id = NodeId::from(id);
+    let write = matches!(*method, Method::PUT | Method::POST);
+    match what {
+        "" if *method == Method::GET => node(cx, query, &id).await,
+        "allocations" if *method == Method::GET => allocations(cx, query, &id).await,
+        "evaluate" if write => evaluate(cx, query, &id).await,
+        "eligibility" if write => eligibility(cx, query, &id, sent).await,
+        "drain" if write => drain(cx, query, &id, sent).await,
+        "purge" if write => purge(cx, query, &id).await,
+        "" | "allocations" | "evaluate" | "eligibility" | "drain" | "purge" => {
+            Err(HttpError::method())
+        }
+        _ => Err(HttpError::not_found("resource not found")),
+    }
+}
+
+async fn node(cx: &Context, query: &Query, id: &NodeId) -> Answer {
+    let topics = [Topic::Row(RowKey::Node(id.clone()))];
+    read::object(cx, query, &topics, "node not found", |state| match state.node(id) {
+        Some(node) => (node.modify_index, Some(view::node_view(node))),
+        None => (state.table_index(Table::Nodes), None),
+    })
+    .await
+}
+
+async fn allocations(cx: &Context, query: &Query, id: &NodeId) -> Answer {
+    read::rows(cx, query, &[Topic::AllocsOfNode(id.clone())], |state| {
+        let rows =
+            state.allocs_by_node(id).map(|a| (a.id.to_string(), view::alloc_view(a))).collect();
+        let newest = state.allocs_by_node(id).map(|alloc| alloc.modify_index).max();
+        (newest.unwrap_or_else(|| state.table_index(Table::Allocs)), rows)
+    })
+    .await
+}
+
+fn refused(error: &crate::server::ServerError) -> HttpError {
+    HttpError::from_error(error.kind(), error)
+}
+
+async fn evaluate(cx: &Context, query: &Query, id: &NodeId) -> Answer {
+    let done = cx.server()?.evaluate_node(id).await.map_err(|error| refused(&error))?;
+    answer::indexed(
+        query,
+        done.index,
+        &json!({
+            "HeartbeatTTL": 0,
+            "EvalIDs": done.eval_ids,
+            "EvalCreateIndex": done.index,
+            "NodeModifyIndex": done.index,
+            "LeaderRPCAddr": cx.facts.leader(),
+            "NumNodes": cx.state()?.nodes().count(),
+            "Servers": [],
+            "Index": done.index,
+        }),
+    )
+}
+
+async fn eligibility(cx: &Context, query: &Query, id: &NodeId, sent: &Bytes) -> Answer {
+    let request: body::EligibilityRequest = body::decode(sent)?;
+    let eligibility = match request.eligibility.as_str() {
+        "eligible" => Eligibility::Eligible,
+        "ineligible" => Eligibility::Ineligible,
+        other => {
+            return Err(HttpError::of(
+                crate::sys::report::Kind::Internal,
+                format!("invalid scheduling eligibility \"{other}\""),
+            ));
+        }
+    };
+    let done = cx
+        .server()?
+        .update_node_eligibility(id, eligibility)
+        .await
+        .map_err(|error| refused(&error))?;
+    answer::indexed(
+        query,
+        done.index,
+        &json!({
+            "NodeModifyIndex": done.index,
+            "EvalIDs": done.eval_ids,
+            "EvalCreateIndex": if done.eval_ids.is_empty() { 0 } else { done.index },
+            "Index": done.index,
+        }),
+    )
+}
+
+async fn drain(cx: &Context, query: &Query, id: &NodeId, sent: &Bytes) -> Answer {
+    let request: body::DrainRequest = body::decode(sent)?;
+    let spec = request.drain_spec.map(|spec| DrainStrategy {
+        deadline: spec.deadline,
+        ignore_system_jobs: spec.ignore_system_jobs,
+        ..DrainStrategy::default()
+    });
+    let meta = request.meta.unwrap_or_default();
+    let server = cx.server()?;
+    let drained = server.update_node_drain(id, spec, request.mark_eligible, meta).await;
+    let done = drained.map_err(|error| refused(&error))?;
+    answer::indexed(
+        query,
+        done.index,
+        &json!({
+            "NodeModifyIndex": done.index,
+            "EvalIDs": done.eval_ids,
+            "EvalCreateIndex": if done.eval_ids.is_empty() { 0 } else { done.index },
+            "Index": done.index,
+        }),
+    )
+}
+
+async fn purge(cx: &Context, query: &Query, id: &NodeId) -> Answer {
+    let done = cx.server()?.purge_node(id).await.map_err(|error| refused(&error))?;
+    answer::indexed(
+        query,
+        done.index,
+        &json!({
+            "NodeModifyIndex": done.index,
+            "EvalIDs": done.eval_ids,
+            "EvalCreateIndex": if done.eval_ids.is_empty() { 0 } else { done.index },
+            "HeartbeatTTL": 0,
+            "Index": done.index,
+        }),
+    )
+}

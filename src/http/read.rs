@@ -1,0 +1,53 @@
+//! ◇ Reading the state: at once, or when it has changed (`index` and `wait`).
+
+use serde_json::Value;
+
+use super::answer::{self, Answer};
+use super::context::Context;
+use super::list;
+use super::query::Query;
+use crate::model::Index;
+use crate::state::State;
+use crate::state::Topic;
+
+/// A list: rows in ascending order, each with its key, and the index a client may wait from.
+pub(super) async fn rows(
+    cx: &Context,
+    query: &Query,
+    topics: &[Topic],
+    mut read: impl FnMut(&State) -> (Index, Vec<(String, Value)>),
+) -> Answer {
+    let (after, wait) = query.wait()?;
+    let (_, index, rows) = cx.watch()?.block(topics, after, wait, |state| read(state)).await;
+    let page = list::page(query, rows)?;
+    let response = answer::indexed(query, index.max(1), &page.rows);
+    answer::with_next_token(response, page.next.as_deref())
+}
+
+/// One thing; `missing` is what Nomad says when there is none.
+pub(super) async fn object(
+    cx: &Context,
+    query: &Query,
+    topics: &[Topic],
+    missing: &str,
+    mut read: impl FnMut(&State) -> (Index, Option<Value>),
+) -> Answer {
+    let (after, wait) = query.wait()?;
+    let (_, index, found) = cx.watch()?.block(topics, after, wait, |state| read(state)).await;
+    match found {
+        Some(value) => answer::indexed(query, index.max(1), &value),
+        None => answer::missing(index, missing),
+    }
+}
+
+/// A value that is always there, perhaps null.
+pub(super) async fn value(
+    cx: &Context,
+    query: &Query,
+    topics: &[Topic],
+    mut read: impl FnMut(&State) -> (Index, Value),
+) -> Answer {
+    let (after, wait) = query.wait()?;
+    let (_, index, found) = cx.watch()?.block(topics, after, wait, |state| read(state)).await;
+    answer::indexed(query, index.max(1), &found)
+}
