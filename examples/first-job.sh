@@ -32,7 +32,8 @@ finish() {
 trap finish EXIT
 
 say "an image from Debian packages: nginx with one page"
-mkdir -p "$work/files/etc/nginx" "$work/files/srv" "$work/files/var/log/nginx" "$work/files/var/lib/nginx"
+mkdir -p "$work/files/etc/nginx" "$work/files/srv" "$work/files/var/log/nginx" \
+  "$work/files/var/lib/nginx" "$work/files/run"
 echo "Served by nginx in a container that stead runs." >"$work/files/srv/index.html"
 printf 'root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n' >"$work/files/etc/passwd"
 printf 'root:x:0:\nnogroup:x:65534:\n' >"$work/files/etc/group"

@@ -106,6 +106,13 @@ impl Running {
             tracing::warn!("client: some loops did not end in time");
         }
         if let Some(network) = self.network {
+            match network.remove_all().await {
+                // What runs keeps its network, and with it the bridge and the rules.
+                Ok(()) | Err(NetworkError::InUse(_)) => {}
+                Err(error) => {
+                    tracing::warn!(error = %report::chain(&error), "the bridge was not removed")
+                }
+            }
             network.close().await;
         }
         let closed = tokio::task::spawn_blocking(move || self.writer.close()).await;
