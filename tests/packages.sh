@@ -7,7 +7,7 @@ for what in "$@"; do
     build) wanted+=(gcc libc6-dev libseccomp-dev make pkg-config) ;;
     image) wanted+=(mmdebstrap curl ca-certificates) ;;
     test) wanted+=(busybox-static docker-registry skopeo umoci apache2-utils iproute2 nftables redis-server
-      curl procps psmisc python3 tar gzip zstd xz-utils) ;;
+      curl procps psmisc python3 python3-venv tar gzip zstd xz-utils) ;;
     *) echo "packages.sh: unknown purpose $what" >&2; exit 2 ;;
   esac
 done

@@ -51,7 +51,7 @@ def wait(what, test):
 address = urllib.parse.urlparse(os.environ["NOMAD_ADDR"])
 client = nomad.Nomad(host=address.hostname, port=address.port, timeout=10)
 
-check(client.agent.get_self()["member"]["Status"] == "alive", "the agent is alive")
+check(client.agent.get_agent()["member"]["Status"] == "alive", "the agent is alive")
 check(len(client.nodes.get_nodes()) == 1, "there is one node")
 answer = client.job.register_job("python-nomad", JOB)
 check(bool(answer["EvalID"]), "the job is registered")
