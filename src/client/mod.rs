@@ -25,6 +25,7 @@ pub mod fingerprint;
 pub mod identity;
 pub mod journal;
 pub mod local;
+mod networks;
 mod node;
 pub mod reconcile;
 mod run;
@@ -48,12 +49,13 @@ pub use upstream::{Desired, Lease, Upstream, UpstreamError};
 use crate::driver::Drivers;
 use crate::image::Store;
 use crate::model::Node;
-use crate::network::{Network, NetworkError};
+use crate::network::NetworkError;
 use crate::sys::report;
 use crate::sys::tasks::{Stop, Tasks};
 use fingerprint::{Fingerprint, Interface};
 use identity::{Identity, IdentityError};
 use journal::{Journal, JournalError, Recovered};
+use networks::Networks;
 use run::Keeper;
 use site::{Settings, Site};
 use status::StatusBoard;
@@ -94,7 +96,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Running {
     tasks: Tasks,
-    network: Option<Network>,
+    networks: Networks,
     writer: journal::Writer,
     grace: Duration,
 }
@@ -105,15 +107,15 @@ impl Running {
         if !self.tasks.shutdown(self.grace).await {
             tracing::warn!("client: some loops did not end in time");
         }
-        if let Some(network) = self.network {
+        if let Some(network) = self.networks.opened() {
             match network.remove_all().await {
                 // What runs keeps its network, and with it the bridge and the rules.
                 Ok(()) | Err(NetworkError::InUse(_)) => {}
                 Err(error) => {
-                    tracing::warn!(error = %report::chain(&error), "the bridge was not removed")
+                    tracing::warn!(error = %report::chain(&error), "the bridge was not removed");
                 }
             }
-            network.close().await;
+            network.clone().close().await;
         }
         let closed = tokio::task::spawn_blocking(move || self.writer.close()).await;
         if closed.is_err() {
@@ -137,14 +139,14 @@ impl Local {
         let (journal, writer, recovered) =
             Journal::open(&config.state_dir.join("client.db")).map_err(StartError::Journal)?;
         let found = fingerprint::look(&config);
-        let network = open_network(&config, &found, &recovered, stop).await?;
+        let networks = networks(&config, &found, &recovered, stop).await?;
         let node = Arc::new(look(&config, &identity, &found, &parts.drivers));
         let (node_out, node) = watch::channel(node);
         let site = Arc::new(Site {
             settings: settings(&config),
             drivers: parts.drivers,
             images: parts.images,
-            network: network.clone(),
+            networks: networks.clone(),
             journal,
             node,
         });
@@ -178,7 +180,7 @@ impl Local {
         tasks.spawn("watch", watching);
         tasks.spawn("status", board.run(identity.id, upstream, stop()));
         tasks.spawn("keeper", keeper.run(stop()));
-        let running = Running { tasks, network, writer, grace: config.grace };
+        let running = Running { tasks, networks, writer, grace: config.grace };
         Ok((Self { site, lines, registered, node: node_out }, running))
     }
 }
@@ -200,31 +202,25 @@ fn settings(config: &ClientConfig) -> Settings {
     }
 }
 
-/// Opens the network room with the networks that an earlier agent left in use.
-async fn open_network(
+/// The network room with the networks that an earlier agent left in use.
+async fn networks(
     config: &ClientConfig,
     found: &Fingerprint,
     recovered: &Recovered,
     stop: &Stop,
-) -> Result<Option<Network>, StartError> {
-    let Some(mut wanted) = config.network.clone() else { return Ok(None) };
+) -> Result<Networks, StartError> {
     let addresses = |interface: &Interface| interface.addresses.iter().map(|a| a.ip).collect();
-    wanted.settings.host_networks = found.interfaces.iter().map(addresses).collect();
+    let mut wanted = config.network.clone();
+    if let Some(wanted) = &mut wanted {
+        wanted.settings.host_networks = found.interfaces.iter().map(addresses).collect();
+    }
     let plans = recovered
         .allocs
         .values()
         .filter(|(row, _)| !row.ended && !row.doomed)
         .filter_map(|(row, _)| serde_json::from_value(row.network.clone()?).ok())
         .collect();
-    let (network, restored) =
-        Network::open(wanted, plans, stop).await.map_err(StartError::Network)?;
-    for alloc in restored.missing {
-        tracing::info!(%alloc, "its network is gone and is made anew");
-    }
-    for (alloc, error) in restored.unheld {
-        tracing::warn!(%alloc, error = %report::chain(&error), "a port of it was taken meanwhile");
-    }
-    Ok(Some(network))
+    Networks::new(wanted, plans, stop).await.map_err(StartError::Network)
 }
 
 /// The node as it is now.

@@ -1,6 +1,6 @@
 //! ◆ What the node was given against what it runs: which allocations to start, update, stop and forget.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::{AllocId, Allocation, Index};
@@ -14,6 +14,8 @@ pub struct Steps {
     pub update: Vec<Arc<Allocation>>,
     /// New.
     pub start: Vec<Arc<Allocation>>,
+    /// New, and not wanted any more: said to be over, so that their room is given to others.
+    pub decline: Vec<Arc<Allocation>>,
 }
 
 /// What the node has of an allocation.
@@ -27,11 +29,15 @@ pub struct Known {
 
 /// Compares. `running` holds every allocation the node has anything of.
 ///
+/// `settled` are allocations the node is done with and has nothing of; what the servers last said of them may be
+/// older than what they were told.
+///
 /// An allocation that replaces others of this node is not started before they have ended: it was given their
 /// room. To be called again whenever one has.
 pub fn reconcile(
     desired: &BTreeMap<AllocId, Arc<Allocation>>,
     running: &BTreeMap<AllocId, Known>,
+    settled: &BTreeSet<AllocId>,
 ) -> Steps {
     let in_the_way = |id: &AllocId| {
         let lives = running.get(id).is_some_and(|known| !known.ended);
@@ -47,8 +53,8 @@ pub fn reconcile(
                 steps.update.push(Arc::clone(alloc))
             }
             Some(_) => {}
-            // An allocation that ended before the node ever saw it needs nothing.
-            None if alloc.is_terminal() => {}
+            None if alloc.is_client_terminal() || settled.contains(id) => {}
+            None if alloc.is_server_terminal() => steps.decline.push(Arc::clone(alloc)),
             None if in_the_way(&alloc.previous_allocation)
                 || alloc.preempted_allocations.iter().any(in_the_way) => {}
             None => steps.start.push(Arc::clone(alloc)),
@@ -82,17 +88,18 @@ mod tests {
         ]);
         let running =
             ["same", "stopped", "gone"].map(|id| (id.into(), Known { index: 5, ended: false }));
-        let steps = reconcile(&desired, &BTreeMap::from(running));
+        let steps = reconcile(&desired, &BTreeMap::from(running), &BTreeSet::new());
         assert_eq!(steps.forget, ["gone".into()]);
         assert_eq!(steps.update, [Arc::clone(&desired["stopped"])]);
         assert_eq!(steps.start, [Arc::clone(&desired["new"])]);
+        assert_eq!(steps.decline, [Arc::clone(&desired["new-but-stopped"])]);
     }
 
     #[test]
     fn an_old_answer_changes_nothing() {
         let desired = BTreeMap::from([alloc("a", 5, DesiredStatus::Run)]);
         let running = BTreeMap::from([("a".into(), Known { index: 9, ended: false })]);
-        assert_eq!(reconcile(&desired, &running), Steps::default());
+        assert_eq!(reconcile(&desired, &running, &BTreeSet::new()), Steps::default());
     }
 
     #[test]
@@ -102,10 +109,20 @@ mod tests {
         let old = alloc("old", 7, DesiredStatus::Stop);
         let desired = BTreeMap::from([(id.clone(), Arc::new(new.clone())), old]);
         let at = |ended| BTreeMap::from([("old".into(), Known { index: 7, ended })]);
-        assert_eq!(reconcile(&desired, &at(false)), Steps::default());
-        assert_eq!(reconcile(&desired, &at(true)).start, [Arc::new(new.clone())]);
+        assert_eq!(reconcile(&desired, &at(false), &BTreeSet::new()), Steps::default());
+        assert_eq!(reconcile(&desired, &at(true), &BTreeSet::new()).start, [Arc::new(new.clone())]);
         // A canary runs beside the one it may replace later.
         let beside = BTreeMap::from([(id, Arc::new(new)), alloc("old", 7, DesiredStatus::Run)]);
-        assert_eq!(reconcile(&beside, &at(false)).start.len(), 1);
+        assert_eq!(reconcile(&beside, &at(false), &BTreeSet::new()).start.len(), 1);
+    }
+
+    #[test]
+    fn what_the_node_is_done_with_is_not_started_again_by_old_news() {
+        let desired = BTreeMap::from([
+            alloc("done", 5, DesiredStatus::Run),
+            alloc("declined", 5, DesiredStatus::Stop),
+        ]);
+        let settled = BTreeSet::from(["done".into(), "declined".into()]);
+        assert_eq!(reconcile(&desired, &BTreeMap::new(), &settled), Steps::default());
     }
 }

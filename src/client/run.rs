@@ -1,6 +1,6 @@
 //! ◇ The loops of the node: keep it registered, watch what the servers want, make it so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::reconcile::{Known, reconcile};
 use super::site::{self, Site};
 use super::status::StatusBoard;
 use super::upstream::{Desired, Lease, Upstream, UpstreamError};
-use crate::model::{AllocId, Allocation, Node};
+use crate::model::{AllocId, Allocation, ClientStatus, Node};
 use crate::sys::report::{self, Kind};
 use crate::sys::tasks::{Stop, Tasks};
 
@@ -111,7 +111,7 @@ pub(super) async fn watch_desired(
             Ok(answer) => {
                 failures = 0;
                 // An older state, from a server that lags behind, must not undo a newer one.
-                if answer.index > index {
+                if answer.index >= index {
                     index = answer.index;
                     desired.send_replace(Some(Arc::new(answer)));
                 }
@@ -137,6 +137,8 @@ pub(super) struct Keeper {
     pub desired: watch::Receiver<Option<Arc<Desired>>>,
     pub lines: watch::Sender<Lines>,
     pub gc_max_allocs: usize,
+    /// What the node is done with, as long as the servers speak of it.
+    settled: BTreeSet<AllocId>,
     changed: Arc<Notify>,
 }
 
@@ -149,7 +151,8 @@ impl Keeper {
         gc_max_allocs: usize,
     ) -> Self {
         let lines = watch::channel(Lines::new()).0;
-        Self { site, board, tasks, desired, lines, gc_max_allocs, changed: Arc::default() }
+        let (settled, changed) = (BTreeSet::new(), Arc::default());
+        Self { site, board, tasks, desired, lines, gc_max_allocs, settled, changed }
     }
 
     /// Takes over what an earlier agent left, before any server is asked.
@@ -191,7 +194,8 @@ impl Keeper {
                 (id.clone(), Known { index: view.alloc.alloc_modify_index, ended: view.ended })
             })
             .collect();
-        let steps = reconcile(&desired, &known);
+        self.settled.retain(|id| desired.contains_key(id));
+        let steps = reconcile(&desired, &known, &self.settled);
         for id in steps.forget {
             if let Some(line) = lines.get(&id) {
                 line.tell(Order::Destroy).await;
@@ -201,6 +205,10 @@ impl Keeper {
             if let Some(line) = lines.get(&alloc.id) {
                 line.tell(Order::Update(alloc)).await;
             }
+        }
+        for alloc in steps.decline {
+            self.settled.insert(alloc.id.clone());
+            self.board.put(declined(&alloc));
         }
         for alloc in steps.start {
             let row = AllocRow { alloc, since: site::now(), ..AllocRow::default() };
@@ -228,6 +236,7 @@ impl Keeper {
         };
         let ids = gone(&self.lines.borrow());
         if !ids.is_empty() {
+            self.settled.extend(ids.iter().cloned());
             self.lines.send_modify(|lines| {
                 for id in &ids {
                     drop(lines.remove(id));
@@ -252,6 +261,21 @@ impl Keeper {
         for (_, line) in ended.into_iter().take(excess) {
             line.tell(Order::Destroy).await;
         }
+    }
+}
+
+/// An allocation that was not wanted any more when the node first heard of it.
+fn declined(alloc: &Allocation) -> Allocation {
+    Allocation {
+        id: alloc.id.clone(),
+        namespace: alloc.namespace.clone(),
+        job_id: alloc.job_id.clone(),
+        node_id: alloc.node_id.clone(),
+        task_group: alloc.task_group.clone(),
+        client_status: ClientStatus::Complete,
+        client_description: "Stopped before it was started".to_owned(),
+        task_states: alloc.task_states.clone(),
+        ..Allocation::default()
     }
 }
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::journal::Journal;
+use super::networks::Networks;
 use crate::driver::Drivers;
 use crate::image::Store;
 use crate::model::{Nanos, Node, Timestamp};
-use crate::network::Network;
 use crate::sys::{clock, ids};
 
 /// Where things are, and what the node's owner decided.
@@ -39,8 +39,8 @@ pub struct Site {
     pub drivers: Drivers,
     /// Images; none on a node that runs no containers.
     pub images: Option<Store>,
-    /// Bridge and ports; none for an agent that may not make them.
-    pub network: Option<Network>,
+    /// Bridge and ports.
+    pub networks: Networks,
     /// What survives the agent.
     pub journal: Journal,
     /// The node as it was last registered.

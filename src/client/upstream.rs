@@ -41,7 +41,7 @@ pub struct Lease {
 /// What the servers want of a node.
 #[derive(Debug, Clone, Default)]
 pub struct Desired {
-    /// The state in which that was so. Give it to the next call.
+    /// The index of the state in which that was so. Give it to the next call.
     pub index: Index,
     /// All allocations the servers know of the node.
     pub allocs: Vec<Arc<Allocation>>,

@@ -12,6 +12,7 @@ use crate::client::task::interpolate::Names;
 use crate::client::task::prepare::Attached;
 use crate::driver::{EtcFiles, Isolation};
 use crate::model::TaskGroup;
+use crate::network::request::Attachment;
 use crate::network::{Mode, NetworkPlan, NetworkStatus, files};
 use crate::sys::report;
 
@@ -37,7 +38,9 @@ pub(super) async fn attach(
     let mut attached = Attached::default();
     if let Some(status) = status? {
         let plan = serde_json::to_value(&status.plan);
-        row.network = Some(plan.map_err(|error| format!("alloc {}: {error}", row.alloc.id))?);
+        if !is_bare(&status.plan) {
+            row.network = Some(plan.map_err(|error| format!("alloc {}: {error}", row.alloc.id))?);
+        }
         attached.status = network::told(&row.alloc, &status);
         attached.hostname = (status.netns.is_some()).then(|| status.plan.hostname.clone());
         attached.netns = status.netns;
@@ -61,16 +64,20 @@ async fn set_up(site: &Site, row: &AllocRow) -> Result<Option<NetworkStatus>, St
     let env = BTreeMap::new();
     let names = Names { node: &node, region: &site.settings.region, env: &env };
     let request = network::request(&row.alloc, &names).map_err(|error| report::chain(&error))?;
-    match &site.network {
-        Some(network) => {
-            network.setup(&request).await.map(Some).map_err(|error| report::chain(&error))
-        }
-        None if request.mode == Mode::Host => Ok(None),
-        None => {
-            Err("network: the agent has no network of its own to offer; it must run as root"
-                .to_owned())
-        }
+    if let Some(status) = network::bare(&request) {
+        return Ok(Some(status));
     }
+    let room = site.networks.get().await.map_err(|error| report::chain(&error))?;
+    match room {
+        Some(room) => room.setup(&request).await.map(Some).map_err(|error| report::chain(&error)),
+        None if request.mode == Mode::Host => Ok(None),
+        None => Err("network: this agent makes no networks; it must run as root".to_owned()),
+    }
+}
+
+/// Whether nothing was made: the host's network, and no port of it.
+fn is_bare(plan: &NetworkPlan) -> bool {
+    plan.attachment == Attachment::Host && plan.ports.is_empty()
 }
 
 /// Files that tasks with a root of their own see in /etc.
@@ -104,8 +111,8 @@ fn etc_dir(site: &Site, alloc: &str) -> PathBuf {
 /// Undoes it, except for the files. Goes on after a failure and tells all of them. May be repeated.
 pub(super) async fn detach(site: Arc<Site>, row: AllocRow, dir: AllocDir) -> Vec<String> {
     let network = async {
-        match &site.network {
-            Some(network) => network.teardown(row.alloc.id.as_str()).await,
+        match site.networks.opened() {
+            Some(room) => room.teardown(row.alloc.id.as_str()).await,
             None => Ok(()),
         }
     };

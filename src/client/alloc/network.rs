@@ -6,8 +6,8 @@ use crate::client::task::interpolate::Names;
 use crate::model::allocation::AllocNetworkStatus;
 use crate::model::network::DnsConfig;
 use crate::model::{Allocation, NetworkResource};
-use crate::network::request::Dns;
-use crate::network::{Mode, NetworkRequest, NetworkStatus, PortRequest, Protocols};
+use crate::network::request::{Attachment, Dns};
+use crate::network::{Mode, NetworkPlan, NetworkRequest, NetworkStatus, PortRequest, Protocols};
 
 /// Why an allocation's network cannot be asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +62,21 @@ pub fn request(alloc: &Allocation, names: &Names<'_>) -> Result<NetworkRequest, 
         dns: wanted.and_then(|network| network.dns.as_ref()).map(|dns| self::dns(dns, names)),
         ports: ports?,
     })
+}
+
+/// The network of an allocation that shares the host's and asks for none of its ports: nothing is to be made.
+pub fn bare(request: &NetworkRequest) -> Option<NetworkStatus> {
+    if request.mode != Mode::Host || !request.ports.is_empty() {
+        return None;
+    }
+    let plan = NetworkPlan {
+        alloc_id: request.alloc_id.clone(),
+        attachment: Attachment::Host,
+        hostname: request.hostname.clone().unwrap_or_default(),
+        dns: request.dns.clone(),
+        ports: Vec::new(),
+    };
+    Some(NetworkStatus { plan, interface: None, address: None, address_v6: None, netns: None })
 }
 
 /// The group's network as it was given; as it was asked for when the scheduler left it alone.
