@@ -79,7 +79,9 @@ impl Bridge<'_> {
             Some(mtu) => mtu,
             None => links.default_mtu().map_err(failed("find the MTU"))?.unwrap_or(DEFAULT_MTU),
         };
-        links.add_bridge(self.name, mtu, HARDWARE).map_err(failed("create"))?;
+        links.add_bridge(self.name, HARDWARE).map_err(failed("create"))?;
+        let index = links.index(self.name).map_err(failed("find"))?;
+        links.set_mtu(index, mtu).map_err(failed("set the MTU"))?;
         let found = links.find(self.name).map_err(failed("find"))?;
         found.ok_or_else(|| self.failed("find", io::Error::from_raw_os_error(libc::ENODEV)))
     }

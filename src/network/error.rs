@@ -63,6 +63,19 @@ pub enum NetworkError {
         /// The name.
         name: String,
     },
+    /// Another agent on this machine made the bridge.
+    #[error(
+        "bridge `{name}`: the agent with pid {pid} owns it; set another `bridge_network_name` and `bridge_network_subnet`"
+    )]
+    Owned {
+        /// Its name.
+        name: String,
+        /// The owner.
+        pid: i32,
+    },
+    /// The kernel takes no such link name.
+    #[error("bridge name `{0}`: a link name has 1 to 15 letters, digits, `-`, `_` or `.`")]
+    BridgeName(String),
     /// A namespace could not be made, opened or removed.
     #[error("namespace `{name}`: {action}")]
     Namespace {
@@ -86,8 +99,10 @@ pub enum NetworkError {
         source: io::Error,
     },
     /// nftables refused.
-    #[error("nftables table `stead`: {action}")]
+    #[error("nftables table `{table}`: {action}")]
     Rules {
+        /// Its name.
+        table: String,
         /// What was attempted.
         action: &'static str,
         /// Why it failed.
@@ -139,7 +154,10 @@ impl NetworkError {
         match self {
             Self::Plan(PlanError::PortTaken { .. }) | Self::PortHeld { .. } => Kind::Conflict,
             Self::Plan(PlanError::SubnetFull(_)) | Self::Busy => Kind::Busy,
-            Self::Plan(_) | Self::SubnetInUse { .. } | Self::NotABridge { .. } => Kind::Invalid,
+            Self::Plan(_)
+            | Self::SubnetInUse { .. }
+            | Self::NotABridge { .. }
+            | Self::BridgeName(_) => Kind::Invalid,
             Self::Bind { .. }
             | Self::Namespace { .. }
             | Self::Link { .. }
@@ -147,7 +165,7 @@ impl NetworkError {
             | Self::Sysctl { .. }
             | Self::Open { .. }
             | Self::Teardown { .. } => Kind::Internal,
-            Self::InUse(_) => Kind::Conflict,
+            Self::InUse(_) | Self::Owned { .. } => Kind::Conflict,
             Self::Closed => Kind::Unavailable,
         }
     }

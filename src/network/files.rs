@@ -8,6 +8,9 @@ use super::request::{Attachment, Dns, NetworkPlan};
 /// Used when the host names no resolver that can be reached from a namespace: Quad9 and Cloudflare. Docker does the same with Google's.
 const FALLBACK: [&str; 2] = ["9.9.9.9", "1.1.1.1"];
 
+/// The host's resolver files in the order in which [`texts`] wants them.
+pub const HOST_RESOLV_CONFS: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
+
 /// What a task finds in `/etc`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskFiles {

@@ -145,9 +145,9 @@ impl Links {
     }
 
     /// Makes a bridge with a hardware address of its own; else it would change with every port that comes or goes.
-    pub(crate) fn add_bridge(&mut self, name: &str, mtu: u32, hardware: [u8; 6]) -> io::Result<()> {
+    pub(crate) fn add_bridge(&mut self, name: &str, hardware: [u8; 6]) -> io::Result<()> {
         let mut wanted = Attributes::default();
-        wanted.text(libc::IFLA_IFNAME, name).u32(libc::IFLA_MTU, mtu);
+        wanted.text(libc::IFLA_IFNAME, name);
         wanted.bytes(libc::IFLA_ADDRESS, &hardware);
         wanted.nested(libc::IFLA_LINKINFO, |info| {
             info.text(libc::IFLA_INFO_KIND, "bridge");
@@ -183,6 +183,13 @@ impl Links {
             });
         });
         self.request(libc::RTM_NEWLINK, 0, &ifinfo(0, 0, 0, 0), &wanted)
+    }
+
+    /// Sets the MTU. A bridge keeps one that was set after it was made, and else takes a new one with every port.
+    pub(crate) fn set_mtu(&mut self, index: u32, mtu: u32) -> io::Result<()> {
+        let mut wanted = Attributes::default();
+        wanted.u32(libc::IFLA_MTU, mtu);
+        self.request(libc::RTM_NEWLINK, 0, &ifinfo(0, index, 0, 0), &wanted)
     }
 
     /// Brings a link up.

@@ -8,7 +8,7 @@
 //!
 //! - [`request`], [`plan`], [`ipam`], [`ports`], [`rules`], [`files`] decide: plain data in, plain data out.
 //! - `actor` owns everything that was made, on a thread of its own; `bridge`, `netns`, `link`, `nat`, `hold`, `proxy`, `udp`,
-//!   `sysctl`, `conntrack`, `forward`, `watcher` and [`holder`] are its hands. `netlink` is the wire under `link` and `nat`.
+//!   `sysctl`, `claim`, `conntrack`, `forward`, `watcher` and [`holder`] are its hands. `netlink` is the wire under `link` and `nat`.
 //!
 //! What lives where: the bridge (`stead0`) and the links (`vs…`) in the namespace the room was opened in; one nftables table, `inet
 //! stead`; namespaces as files below the runtime directory. No other program's link, table or namespace is
@@ -19,6 +19,7 @@
 
 mod actor;
 mod bridge;
+mod claim;
 mod conntrack;
 mod error;
 pub mod files;
@@ -80,11 +81,19 @@ impl NetworkConfig {
             subnet_v6: Some(ipam::Subnet6::unique_local(node_seed)),
             host_networks: Vec::new(),
         };
-        Self { bridge: "stead0".to_owned(), settings, runtime_dir, mtu: None }
+        Self { bridge: rules::DEFAULT_BRIDGE.to_owned(), settings, runtime_dir, mtu: None }
     }
 
     fn netns_dir(&self) -> PathBuf {
-        self.runtime_dir.join("netns")
+        self.own_path("netns")
+    }
+
+    /// Two agents with different bridges may share the directory.
+    fn own_path(&self, name: &str) -> PathBuf {
+        if self.bridge == rules::DEFAULT_BRIDGE {
+            return self.runtime_dir.join(name);
+        }
+        self.runtime_dir.join(format!("{}-{name}", self.bridge))
     }
 }
 
@@ -112,6 +121,8 @@ pub struct Restored {
     pub missing: Vec<String>,
     /// Namespaces and links that nobody wanted.
     pub removed: Vec<String>,
+    /// What could not be removed of what nobody wanted.
+    pub failures: Vec<NetworkError>,
     /// Adopted allocations with a port that somebody else bound meanwhile.
     pub unheld: Vec<(String, NetworkError)>,
 }

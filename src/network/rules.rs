@@ -18,8 +18,14 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::ipam::{Subnet4, Subnet6};
 use super::request::{Attachment, NetworkPlan, Protocol, Scope};
 
-/// The name of our table, in family `inet`. Nobody else's is read or written.
-pub const TABLE: &str = "stead";
+/// The name of our table, in family `inet`: `stead`, or with another bridge than the default one, a name of its own. Nobody
+/// else's is read or written.
+pub fn table_name(bridge: &str) -> String {
+    if bridge == DEFAULT_BRIDGE { "stead".to_owned() } else { format!("stead-{bridge}") }
+}
+
+/// The bridge's usual name.
+pub const DEFAULT_BRIDGE: &str = "stead0";
 
 /// Where a probe is sent to; reserved for documentation (RFC 5737), so no one is ever reached.
 pub const PROBE_ADDRESS: std::net::Ipv4Addr = std::net::Ipv4Addr::new(192, 0, 2, 1);
@@ -359,4 +365,95 @@ pub fn all_elements<'a>(
         by_map.entry(element.map).or_default().push(element);
     }
     by_map
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::{Address4, Address6, PlannedPort, Protocols};
+    use super::*;
+
+    fn input(reach: Reach) -> TableInput<'static> {
+        let subnet_v6 = Some("fd00::/64".parse().unwrap());
+        TableInput { bridge: "stead0", subnet_v4: Subnet4::DEFAULT, subnet_v6, reach }
+    }
+
+    fn plan(scope: Scope, protocols: Protocols) -> NetworkPlan {
+        let address = [172, 26, 64, 2].into();
+        let gateway = [172, 26, 64, 1].into();
+        let v6 = ("fd00::2".parse().unwrap(), "fd00::1".parse().unwrap());
+        NetworkPlan {
+            alloc_id: "a".to_owned(),
+            attachment: Attachment::Bridge {
+                netns: "a".to_owned(),
+                veth: "vsa".to_owned(),
+                offset: 2,
+                v4: Address4 { address, prefix: 20, gateway },
+                v6: Some(Address6 { address: v6.0, prefix: 64, gateway: v6.1 }),
+            },
+            hostname: "a".to_owned(),
+            dns: None,
+            ports: vec![PlannedPort {
+                label: "http".to_owned(),
+                scope,
+                host_port: 8080,
+                to: 80,
+                protocols,
+            }],
+        }
+    }
+
+    fn shown(plan: &NetworkPlan) -> Vec<String> {
+        let show = |e: Element| {
+            let at = e.address.map(|a| format!("{a} ")).unwrap_or_default();
+            format!("{}: {at}{} -> {} {}", e.map.name(), e.port, e.target, e.target_port)
+        };
+        elements(plan).into_iter().map(show).collect()
+    }
+
+    #[test]
+    fn a_port_on_every_address_is_in_the_maps_without_addresses() {
+        let shown = shown(&plan(Scope::Every, Protocols::Both));
+        let expected = [
+            "tcp4: 8080 -> 172.26.64.2 80",
+            "tcp6: 8080 -> fd00::2 80",
+            "udp4: 8080 -> 172.26.64.2 80",
+            "udp6: 8080 -> fd00::2 80",
+        ];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn a_port_on_some_addresses_leaves_ipv6_loopback_to_its_socket() {
+        let addresses = ["192.168.1.5", "fd11::5", "127.0.0.1", "::1"].map(|a| a.parse().unwrap());
+        let shown = shown(&plan(Scope::At(addresses.to_vec()), Protocols::Tcp));
+        let expected = [
+            "tcp4_at: 192.168.1.5 8080 -> 172.26.64.2 80",
+            "tcp6_at: fd11::5 8080 -> fd00::2 80",
+            "tcp4_at: 127.0.0.1 8080 -> 172.26.64.2 80",
+        ];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn nothing_is_redirected_on_arrival_when_it_could_not_be_forwarded() {
+        let names =
+            |reach| table(&input(reach)).chains.iter().map(|chain| chain.name).collect::<Vec<_>>();
+        assert!(names(Reach::Forwarded).contains(&"prerouting"));
+        assert!(!names(Reach::Proxied).contains(&"prerouting"));
+        assert!(names(Reach::Proxied).contains(&"output"));
+    }
+
+    #[test]
+    fn every_rule_that_looks_into_a_header_has_checked_the_family_first() {
+        for rule in table(&input(Reach::Forwarded)).chains.iter().flat_map(|chain| &chain.rules) {
+            let looks = rule.iter().position(|e| {
+                matches!(
+                    e,
+                    E::Source { .. } | E::Destination { .. } | E::Redirect(_) | E::Masquerade
+                )
+            });
+            let family = rule.iter().position(|e| matches!(e, E::Family(_)));
+            assert!(looks.is_none() || family < looks && family.is_some(), "{rule:?}");
+        }
+    }
 }

@@ -17,8 +17,17 @@ use crate::sys::tasks::Tasks;
 const SETTLE: Duration = Duration::from_millis(50);
 const BUFFER: usize = 16 * 1024;
 
-/// Watches the namespace of the calling thread. `own` is the netlink port whose changes are ours.
-pub(super) fn start(tasks: &Tasks, own: u32, owner: Weak<SyncSender<Request>>) -> io::Result<()> {
+/// What is ours.
+#[derive(Debug, Clone)]
+pub(super) struct Own {
+    /// The netlink port of our changes.
+    pub(super) port: u32,
+    /// The name of our table.
+    pub(super) table: String,
+}
+
+/// Watches the namespace of the calling thread.
+pub(super) fn start(tasks: &Tasks, own: Own, owner: Weak<SyncSender<Request>>) -> io::Result<()> {
     let notifications = readable(Notifications::nftables()?)?;
     let stop = tasks.stop_token();
     tasks.spawn("watch", async move {
@@ -36,9 +45,9 @@ fn readable(notifications: Notifications) -> io::Result<AsyncFd<Notifications>> 
     registered.map_err(io::Error::from)
 }
 
-async fn watch(notifications: AsyncFd<Notifications>, own: u32, owner: Weak<SyncSender<Request>>) {
+async fn watch(notifications: AsyncFd<Notifications>, own: Own, owner: Weak<SyncSender<Request>>) {
     while let Ok(mut ready) = notifications.readable().await {
-        let seen = drain(notifications.get_ref(), own);
+        let seen = drain(notifications.get_ref(), &own);
         ready.clear_ready();
         if seen.any {
             let Some(owner) = owner.upgrade() else { return };
@@ -52,12 +61,12 @@ async fn watch(notifications: AsyncFd<Notifications>, own: u32, owner: Weak<Sync
     }
 }
 
-fn drain(notifications: &Notifications, own: u32) -> Foreign {
+fn drain(notifications: &Notifications, own: &Own) -> Foreign {
     let mut buffer = vec![0; BUFFER];
     let mut seen = Foreign::default();
     loop {
         match notifications.next(&mut buffer) {
-            Ok(Some(datagram)) => seen = seen.and(Foreign::read(datagram, own)),
+            Ok(Some(datagram)) => seen = seen.and(Foreign::read(datagram, own.port, &own.table)),
             Ok(None) => return seen,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             // Too much happened to be told: anything may have.

@@ -22,6 +22,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
 use super::bridge::Bridge;
+use super::claim::Claim;
 use super::error::NetworkError;
 use super::forward::Probe;
 use super::link::{Link, Links};
@@ -29,7 +30,7 @@ use super::nat::{Foreign, Nat};
 use super::netns;
 use super::plan::Leases;
 use super::request::{NetworkPlan, NetworkRequest};
-use super::rules::Reach;
+use super::rules::{self, Reach};
 use super::sysctl::{self, Sysctls};
 use super::{NetworkConfig, NetworkStatus};
 use crate::sys::clock;
@@ -74,6 +75,8 @@ pub(super) struct Actor {
     links: Links,
     /// The bridge as it was last seen in order.
     bridge: Option<Link>,
+    /// The bridge and the table are ours to change.
+    claim: Option<Claim>,
     nat: Nat,
     sysctls: Sysctls,
     leases: Leases,
@@ -100,11 +103,14 @@ impl Actor {
         reach: watch::Sender<Reach>,
     ) -> Result<Self, NetworkError> {
         let failed = |action| move |source| NetworkError::Open { action, source };
+        if !is_link_name(&config.bridge) {
+            return Err(NetworkError::BridgeName(config.bridge));
+        }
         let with_v6 = sysctl::has_ipv6();
         if !with_v6 {
             config.settings.subnet_v6 = None;
         }
-        let file = config.runtime_dir.join("sysctls.json");
+        let file = config.own_path("sysctls.json");
         Ok(Self {
             leases: Leases::new(&config.settings),
             runtime,
@@ -112,7 +118,8 @@ impl Actor {
             mailbox,
             links: Links::open().map_err(failed("open rtnetlink"))?,
             bridge: None,
-            nat: Nat::open().map_err(failed("open nfnetlink"))?,
+            claim: None,
+            nat: Nat::open(rules::table_name(&config.bridge)).map_err(failed("open nfnetlink"))?,
             sysctls: Sysctls::open(file).map_err(failed("read the list of changed settings"))?,
             allocs: BTreeMap::new(),
             with_v6,
@@ -155,6 +162,8 @@ impl Actor {
         let all =
             tasks.chain(self.watching).map(|tasks| async move { tasks.shutdown(CLOSE).await });
         drop(runtime.block_on(futures::future::join_all(all)));
+        // Whoever opens the room next must find it free.
+        drop(self.claim);
         if let Some(reply) = closed {
             // Whoever asked may have gone.
             reply.send(()).unwrap_or_default();
@@ -209,6 +218,13 @@ impl Actor {
 fn bridge(config: &NetworkConfig) -> Bridge<'_> {
     Bridge { name: &config.bridge, settings: &config.settings, mtu: config.mtu }
 }
+/// Stricter than the kernel: the name also becomes a part of paths below `/proc/sys` and of advice to operators.
+fn is_link_name(name: &str) -> bool {
+    (1..=15).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        && !matches!(name, "." | ".." | "all" | "default")
+}
+
 fn log(error: &NetworkError) {
     tracing::error!("{}", crate::sys::report::chain(error));
 }

@@ -3,7 +3,7 @@
 use super::super::error::NetworkError;
 use super::super::link::Link;
 use super::super::request::{Attachment, NetworkPlan};
-use super::super::{Restored, netns};
+use super::super::{Restored, netns, rules};
 use super::{Actor, Alloc};
 
 impl Actor {
@@ -22,16 +22,27 @@ impl Actor {
                 restored.missing.push(id);
             }
         }
-        self.remove_leftovers(&mut restored)?;
-        if self.allocs.values().any(|alloc| alloc.plan.address().is_some()) {
+        let bridged = self.allocs.values().any(|alloc| alloc.plan.address().is_some());
+        // Another agent's network is no leftover.
+        if self.may_clean() {
+            self.remove_leftovers(&mut restored);
+            if !bridged && let Err(source) = self.nat.delete() {
+                let table = rules::table_name(&self.config.bridge);
+                let action = "delete an old one";
+                restored.failures.push(NetworkError::Rules { table, action, source });
+            }
+        }
+        if bridged {
             self.ensure_bridge()?;
             self.hold_again(&mut restored);
             self.probe_reach();
-        } else if let Err(error) = self.nat.delete() {
-            // Without the right to, there is nothing of ours either.
-            tracing::debug!(%error, "network: no old table removed");
         }
         Ok(restored)
+    }
+
+    /// Whether what looks like ours is ours, and can be removed.
+    pub(super) fn may_clean(&mut self) -> bool {
+        nix::unistd::geteuid().is_root() && self.claim_bridge().is_ok()
     }
 
     pub(super) fn is_there(&mut self, plan: &NetworkPlan) -> bool {
@@ -44,48 +55,47 @@ impl Actor {
         }
     }
 
-    pub(super) fn remove_leftovers(&mut self, restored: &mut Restored) -> Result<(), NetworkError> {
+    pub(super) fn remove_leftovers(&mut self, restored: &mut Restored) {
         let directory = self.config.netns_dir();
-        let failed = |source| NetworkError::Namespace {
-            name: directory.display().to_string(),
-            action: "list",
-            source,
-        };
-        for name in netns::names(&directory).map_err(failed)? {
+        let names = netns::names(&directory).unwrap_or_else(|source| {
+            let name = directory.display().to_string();
+            restored.failures.push(NetworkError::Namespace { name, action: "list", source });
+            Vec::new()
+        });
+        for name in names {
             if !self.allocs.values().any(|alloc| alloc.plan.netns() == Some(&name)) {
-                self.delete_namespace(&name)?;
-                restored.removed.push(name);
+                match self.delete_namespace(&name) {
+                    Ok(()) => restored.removed.push(name),
+                    Err(error) => restored.failures.push(error),
+                }
             }
         }
-        let failed = |source| NetworkError::Link {
-            name: self.config.bridge.clone(),
-            action: "list its ports",
-            source,
-        };
-        let links = self.links.all().map_err(failed)?;
+        for name in self.unwanted_links() {
+            match self.links.delete(&name) {
+                Ok(()) => restored.removed.push(name),
+                Err(source) => {
+                    let action = "delete a left one";
+                    restored.failures.push(NetworkError::Link { name, action, source });
+                }
+            }
+        }
+    }
+
+    /// Ports of our bridge that have our kind of name and no allocation.
+    fn unwanted_links(&mut self) -> Vec<String> {
+        let links = self.links.all().unwrap_or_default();
         let bridge = links.iter().find(|link| link.name == self.config.bridge).map(|l| l.index);
         let wanted = |link: &Link| {
             self.allocs.values().any(|alloc| {
                 matches!(&alloc.plan.attachment, Attachment::Bridge { veth, .. } if *veth == link.name)
             })
         };
-        let ours = |link: &&Link| {
-            bridge.is_some()
-                && link.master == bridge
-                && link.name.starts_with("vs")
-                && !wanted(link)
-        };
-        let leftovers: Vec<String> = links.iter().filter(ours).map(|l| l.name.clone()).collect();
-        for name in leftovers {
-            let deleted = self.links.delete(&name);
-            deleted.map_err(|source| NetworkError::Link {
-                name: name.clone(),
-                action: "delete",
-                source,
-            })?;
-            restored.removed.push(name);
+        let ours = |link: &&Link| link.master == bridge && link.name.starts_with("vs");
+        let mut found = Vec::new();
+        if bridge.is_some() {
+            found.extend(links.iter().filter(ours).filter(|l| !wanted(l)).map(|l| l.name.clone()));
         }
-        Ok(())
+        found
     }
 
     /// While no agent ran, somebody may have bound a port. The kernel still redirects what comes from elsewhere, so the allocation goes

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Weak;
 use std::time::{Duration, Instant};
 
+use super::super::claim::{self, Claim};
 use super::super::error::NetworkError;
 use super::super::forward::{self, Look, Probe};
 use super::super::link::Link;
@@ -23,16 +24,18 @@ const PROBE_AGAIN: Duration = Duration::from_secs(1);
 impl Actor {
     /// The bridge, with the table in force and watched.
     pub(super) fn ensure_bridge(&mut self) -> Result<Link, NetworkError> {
+        self.claim_bridge()?;
         let Self { config, links, sysctls, .. } = self;
         let link = bridge(config).ensure(self.bridge.as_ref(), links, sysctls)?;
         self.bridge = Some(link.clone());
         if self.watching.is_none() {
             self.replace_table(None)?;
             let tasks = Tasks::new("nftables watcher", &self.stop);
-            let own = self.nat.port();
+            let table = rules::table_name(&self.config.bridge);
             let failed = |source| NetworkError::Open { action: "watch nftables", source };
-            own.and_then(|own| watcher::start(&tasks, own, Weak::clone(&self.mailbox)))
-                .map_err(failed)?;
+            let port = self.nat.port().map_err(failed)?;
+            let own = watcher::Own { port, table };
+            watcher::start(&tasks, own, Weak::clone(&self.mailbox)).map_err(failed)?;
             self.watching = Some(tasks);
         }
         Ok(link)
@@ -50,9 +53,26 @@ impl Actor {
             reach: *self.reach.borrow(),
         });
         let plans = self.allocs.values().map(|alloc| &alloc.plan).chain(one_more);
-        self.nat
-            .replace(&table, plans)
-            .map_err(|source| NetworkError::Rules { action: "replace", source })
+        self.nat.replace(&table, plans).map_err(|source| NetworkError::Rules {
+            table: rules::table_name(&self.config.bridge),
+            action: "replace",
+            source,
+        })
+    }
+
+    /// Becomes the owner of the bridge, unless it is already.
+    pub(super) fn claim_bridge(&mut self) -> Result<(), NetworkError> {
+        let name = &self.config.bridge;
+        if self.claim.is_none() {
+            let failed = |source| NetworkError::Open { action: "claim the bridge", source };
+            match claim::claim(name).map_err(failed)? {
+                Claim::Theirs { pid } => {
+                    return Err(NetworkError::Owned { name: name.clone(), pid });
+                }
+                claim @ (Claim::Ours(_) | Claim::Ignored) => self.claim = Some(claim),
+            }
+        }
+        Ok(())
     }
 
     /// Notes that datagrams to the ports of `plan` go another way from now on.
@@ -78,7 +98,8 @@ impl Actor {
             return;
         }
         if foreign.ours {
-            tracing::warn!("another program changed the nftables table `stead`; it is put back");
+            let table = rules::table_name(&self.config.bridge);
+            tracing::warn!(%table, "another program changed our nftables table; it is put back");
             self.replace_table(None).unwrap_or_else(|error| log(&error));
         }
         if foreign.any {

@@ -90,6 +90,10 @@ impl Actor {
         if !self.allocs.is_empty() {
             return Err(NetworkError::InUse(self.allocs.len()));
         }
+        if !self.may_clean() {
+            // Then nothing of it is ours.
+            return Ok(());
+        }
         if let Some(tasks) = self.watching.take() {
             self.runtime.block_on(tasks.shutdown(CLOSE));
         }
@@ -101,7 +105,11 @@ impl Actor {
             }
         }
         if let Err(source) = self.nat.delete() {
-            failures.push(NetworkError::Rules { action: "delete", source });
+            failures.push(NetworkError::Rules {
+                table: rules::table_name(&self.config.bridge),
+                action: "delete",
+                source,
+            });
         }
         let Self { config, links, sysctls, .. } = self;
         failures.extend(bridge(config).remove(links, sysctls));

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::super::netlink::wire::{Attributes, Message, half};
 use super::super::request::Protocol;
-use super::super::rules::{Chain, Element, Expression, Family, Hook, Map, TABLE, Table};
+use super::super::rules::{Chain, Element, Expression, Family, Hook, Map, Table};
 
 const CREATE: u16 = half(libc::NLM_F_CREATE);
 const APPEND: u16 = half(libc::NLM_F_APPEND);
@@ -39,9 +39,9 @@ fn kind(message: i32) -> u16 {
     SUBSYSTEM | half(message)
 }
 
-fn object(message: i32, flags: u16, fill: impl FnOnce(&mut Attributes)) -> Message {
+fn object(table: &str, message: i32, flags: u16, fill: impl FnOnce(&mut Attributes)) -> Message {
     let mut attributes = Attributes::default();
-    attributes.text(TABLE_NAME, TABLE);
+    attributes.text(TABLE_NAME, table);
     fill(&mut attributes);
     Message::new(kind(message), flags, &[INET, 0, 0, 0], &attributes)
 }
@@ -62,40 +62,41 @@ pub(super) fn transaction(changes: Vec<Message>) -> Vec<Message> {
 }
 
 /// Makes sure the table is there; changes nothing when it is.
-pub(super) fn add_table() -> Message {
-    object(libc::NFT_MSG_NEWTABLE, CREATE, |_| ())
+pub(super) fn add_table(table: &str) -> Message {
+    object(table, libc::NFT_MSG_NEWTABLE, CREATE, |_| ())
 }
 
 /// Deletes the table and all in it; it must be there.
-pub(super) fn delete_table() -> Message {
-    object(libc::NFT_MSG_DELTABLE, 0, |_| ())
+pub(super) fn delete_table(table: &str) -> Message {
+    object(table, libc::NFT_MSG_DELTABLE, 0, |_| ())
 }
 
 /// Everything in an empty table, except elements.
-pub(super) fn fill_table(table: &Table) -> Vec<Message> {
-    let mut messages: Vec<Message> = table.counters.iter().map(|name| add_counter(name)).collect();
-    messages.extend(table.maps.iter().zip(1..).map(|(map, id)| add_map(*map, id)));
-    for chain in &table.chains {
-        messages.push(add_chain(chain));
-        messages.extend(chain.rules.iter().map(|rule| add_rule(chain.name, rule)));
+pub(super) fn fill_table(table: &str, wanted: &Table) -> Vec<Message> {
+    let mut messages: Vec<Message> =
+        wanted.counters.iter().map(|name| add_counter(table, name)).collect();
+    messages.extend(wanted.maps.iter().zip(1..).map(|(map, id)| add_map(table, *map, id)));
+    for chain in &wanted.chains {
+        messages.push(add_chain(table, chain));
+        messages.extend(chain.rules.iter().map(|rule| add_rule(table, chain.name, rule)));
     }
     messages
 }
 
 /// Asks for a counter.
-pub(super) fn get_counter(name: &str) -> Message {
-    object(libc::NFT_MSG_GETOBJ, 0, |a| {
+pub(super) fn get_counter(table: &str, name: &str) -> Message {
+    object(table, libc::NFT_MSG_GETOBJ, 0, |a| {
         a.text(2, name).be32(3, COUNTER_OBJECT);
     })
 }
 
-fn add_counter(name: &str) -> Message {
-    object(libc::NFT_MSG_NEWOBJ, CREATE, |a| {
+fn add_counter(table: &str, name: &str) -> Message {
+    object(table, libc::NFT_MSG_NEWOBJ, CREATE, |a| {
         a.text(2, name).be32(3, COUNTER_OBJECT).nested(4, |_| ());
     })
 }
 
-fn add_map(map: Map, id: u32) -> Message {
+fn add_map(table: &str, map: Map, id: u32) -> Message {
     let (address_type, address_length) = match map.family {
         Family::V4 => (TYPE_IPV4, 4),
         Family::V6 => (TYPE_IPV6, 16),
@@ -103,21 +104,21 @@ fn add_map(map: Map, id: u32) -> Message {
     let (pair_type, pair_length) = (address_type << 6 | TYPE_SERVICE, address_length + 4);
     let (key_type, key_length) =
         if map.by_address { (pair_type, pair_length) } else { (TYPE_SERVICE, 2) };
-    object(libc::NFT_MSG_NEWSET, CREATE, |a| {
+    object(table, libc::NFT_MSG_NEWSET, CREATE, |a| {
         a.text(2, map.name()).be32(3, SET_IS_MAP);
         a.be32(4, key_type).be32(5, key_length).be32(6, pair_type).be32(7, pair_length);
         a.be32(10, id);
     })
 }
 
-fn add_chain(chain: &Chain) -> Message {
+fn add_chain(table: &str, chain: &Chain) -> Message {
     let hook: i32 = match chain.hook {
         Hook::Prerouting => libc::NF_INET_PRE_ROUTING,
         Hook::Forward => libc::NF_INET_FORWARD,
         Hook::Output => libc::NF_INET_LOCAL_OUT,
         Hook::Postrouting => libc::NF_INET_POST_ROUTING,
     };
-    object(libc::NFT_MSG_NEWCHAIN, CREATE, |a| {
+    object(table, libc::NFT_MSG_NEWCHAIN, CREATE, |a| {
         a.text(3, chain.name).nested(4, |h| {
             h.be32(1, hook.cast_unsigned()).be32(2, chain.priority.cast_unsigned());
         });
@@ -125,8 +126,8 @@ fn add_chain(chain: &Chain) -> Message {
     })
 }
 
-fn add_rule(chain: &str, rule: &[Expression]) -> Message {
-    object(libc::NFT_MSG_NEWRULE, CREATE | APPEND, |a| {
+fn add_rule(table: &str, chain: &str, rule: &[Expression]) -> Message {
+    object(table, libc::NFT_MSG_NEWRULE, CREATE | APPEND, |a| {
         a.text(2, chain).nested(4, |list| {
             for expression in rule {
                 encode(list, expression);
@@ -136,20 +137,25 @@ fn add_rule(chain: &str, rule: &[Expression]) -> Message {
 }
 
 /// Adds elements, at most [`CHUNK`] in a message.
-pub(super) fn add_elements(map: Map, elements: &[Element]) -> Vec<Message> {
-    change_elements(libc::NFT_MSG_NEWSETELEM, CREATE, map, elements)
+pub(super) fn add_elements(table: &str, map: Map, elements: &[Element]) -> Vec<Message> {
+    change_elements(table, (libc::NFT_MSG_NEWSETELEM, CREATE), map, elements)
 }
 
 /// Deletes elements; each must be there.
-pub(super) fn delete_elements(map: Map, elements: &[Element]) -> Vec<Message> {
-    change_elements(libc::NFT_MSG_DELSETELEM, 0, map, elements)
+pub(super) fn delete_elements(table: &str, map: Map, elements: &[Element]) -> Vec<Message> {
+    change_elements(table, (libc::NFT_MSG_DELSETELEM, 0), map, elements)
 }
 
-fn change_elements(message: i32, flags: u16, map: Map, elements: &[Element]) -> Vec<Message> {
+fn change_elements(
+    table: &str,
+    (message, flags): (i32, u16),
+    map: Map,
+    elements: &[Element],
+) -> Vec<Message> {
     let chunks = elements.chunks(CHUNK);
     chunks
         .map(|chunk| {
-            object(message, flags, |a| {
+            object(table, message, flags, |a| {
                 a.text(2, map.name()).nested(3, |list| {
                     for element in chunk {
                         list.nested(LIST_ELEMENT, |e| one_element(e, element));

@@ -2,8 +2,9 @@
 
 use std::net::{Ipv6Addr, TcpListener, UdpSocket};
 
-use stead::network::{Mode, NetworkError, NetworkRequest};
+use stead::network::{Mode, Network, NetworkConfig, NetworkError, NetworkRequest};
 use stead::sys::report::Kind;
+use stead::sys::tasks::Stop;
 
 use super::world::{World, blocking, bridge, inside, port};
 
@@ -93,5 +94,26 @@ fn mode_none_has_a_namespace_with_loopback_only() {
         assert_eq!(links.lines().filter(|line| line.contains("link/")).count(), 1, "{links}");
         assert!(links.contains("127.0.0.1/8"), "{links}");
         network.teardown("none").await.unwrap();
+    });
+}
+
+#[test]
+fn without_root_the_room_opens_and_host_mode_works() {
+    if nix::unistd::geteuid().is_root() {
+        println!("skipped: root has all rights; the other tests of this file cover it");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let config = NetworkConfig::new(directory.path().to_owned(), 7);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (network, _) = Network::open(config, Vec::new(), &Stop::new()).await.unwrap();
+        let ports = vec![port("http", "127.0.0.1", 18080, 0)];
+        let asked = NetworkRequest { mode: Mode::Host, ..bridge("host", ports.clone()) };
+        network.setup(&asked).await.unwrap();
+        network.teardown("host").await.unwrap();
+        let error = network.setup(&bridge("bridge", ports)).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Internal);
+        network.close().await;
     });
 }

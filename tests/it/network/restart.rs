@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use stead::network::Network;
+use stead::sys::tasks::Stop;
+
 use super::world::{CLIENT, HOST, World, blocking, bridge, inside, port, within};
 
 #[test]
@@ -74,4 +77,49 @@ fn a_port_taken_meanwhile_is_reported_and_the_allocation_goes_on() {
         network.teardown("kept").await.unwrap();
     });
     drop(squatter);
+}
+
+#[test]
+fn a_second_agent_neither_touches_nor_uses_the_bridge_of_the_first() {
+    let Some(world) = World::new() else { return };
+    world.with_network(|world, network| async move {
+        let status = network
+            .setup(&bridge("first", vec![port("http", "0.0.0.0", 18080, 80)]))
+            .await
+            .unwrap();
+        let _server = inside(&status).serve(80);
+
+        // With the same names: a guest.
+        let stop = Stop::new();
+        let (guest, restored) = Network::open(world.config(), vec![], &stop).await.unwrap();
+        assert!(restored.removed.is_empty() && restored.failures.is_empty(), "{restored:?}");
+        let error = guest.setup(&bridge("second", vec![])).await.unwrap_err();
+        let owner = format!("the agent with pid {} owns it", std::process::id());
+        assert!(error.to_string().contains(&owner), "{error}");
+        guest.remove_all().await.unwrap();
+        guest.close().await;
+
+        // With names and a subnet of its own: beside it.
+        let mut config = world.config();
+        config.bridge = "stead1".to_owned();
+        config.settings.subnet_v4 = "10.99.0.0/24".parse().unwrap();
+        config.settings.subnet_v6 = Some("fd99::/64".parse().unwrap());
+        let (beside, _) = Network::open(config, vec![], &stop).await.unwrap();
+        let second = bridge("second", vec![port("http", "0.0.0.0", 18081, 80)]);
+        let second = beside.setup(&second).await.unwrap();
+        let _second = inside(&second).serve(80);
+        let client = world.client.clone();
+        let answers = blocking(move || (client.tcp(HOST, 18080), client.tcp(HOST, 18081))).await;
+        assert_eq!(
+            (answers.0.unwrap(), answers.1.unwrap()),
+            (CLIENT.to_owned(), CLIENT.to_owned())
+        );
+        beside.teardown("second").await.unwrap();
+        beside.remove_all().await.unwrap();
+        beside.close().await;
+        let client = world.client.clone();
+        assert_eq!(blocking(move || client.tcp(HOST, 18080)).await.unwrap(), CLIENT);
+        network.teardown("first").await.unwrap();
+        network.remove_all().await.unwrap();
+    });
 }

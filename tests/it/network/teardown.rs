@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::world::{World, blocking, bridge, elapsed_ms, port, within};
+use super::world::{World, blocking, bridge, elapsed_ms, inside, port, within};
 use stead::sys::clock;
 
 /// Everything of the host that a setup could change.
@@ -123,5 +123,26 @@ fn fifty_setups_and_teardowns_are_fast_and_leave_nothing() {
         let host = world.host.clone();
         let table = blocking(move || host.sh("nft list table inet stead")).await;
         assert!(!table.contains("elements"), "{table}");
+    });
+}
+
+#[test]
+fn links_take_the_mtu_of_the_way_out_and_keep_it() {
+    let Some(world) = World::new() else { return };
+    world.host.sh("ip link set uplink mtu 1400");
+    world.with_network(|world, network| async move {
+        for id in ["mtu-a", "mtu-b"] {
+            let status = network.setup(&bridge(id, vec![])).await.unwrap();
+            let own = inside(&status);
+            let link = blocking(move || own.sh("ip link show eth0")).await;
+            assert!(link.contains("mtu 1400"), "{id}: {link}");
+            network.teardown(id).await.unwrap();
+            let host = world.host.clone();
+            within(Duration::from_secs(5), "the kernel removes the link", move || {
+                !host.sh("ip -o link").contains(" vs")
+            })
+            .await;
+        }
+        network.remove_all().await.unwrap();
     });
 }
