@@ -48,8 +48,10 @@ fn hosts(plan: &NetworkPlan, extra: &[(String, IpAddr)]) -> String {
          ff02::2\tip6-allrouters\n",
     );
     let mut line = |address: IpAddr, name: &str| {
-        // Writing to a String cannot fail.
-        writeln!(text, "{address}\t{name}").unwrap_or_default();
+        // An allocation for which nothing was made may have no name. Writing to a String cannot fail.
+        if !name.is_empty() {
+            writeln!(text, "{address}\t{name}").unwrap_or_default();
+        }
     };
     let own = [plan.address().map(IpAddr::V4), plan.address_v6().map(IpAddr::V6)];
     if own.iter().all(Option::is_none) {
@@ -232,5 +234,7 @@ mod tests {
         let text = texts(&plan, &[], &["nameserver 127.0.0.53\n"]);
         assert_eq!(text.resolv_conf, "nameserver 127.0.0.53\n");
         assert_eq!(text.hostname, "web\n");
+        let nameless = NetworkPlan { hostname: String::new(), ..plan };
+        assert!(texts(&nameless, &[], &[]).hosts.ends_with("ip6-allrouters\n"));
     }
 }
