@@ -41,14 +41,19 @@ pub struct Built {
     server: Option<Server>,
     client: Option<Running>,
     raft: Option<RaftHandle>,
+    /// Whether nothing is kept: what it runs ends with it.
+    ephemeral: bool,
     /// The cgroup above all tasks; it goes with the agent when nothing is in it.
     cgroup_parent: Option<String>,
 }
 
 impl Built {
-    /// Ends what was built, last first. What it runs goes on.
-    pub async fn shutdown(self, grace: Duration) {
+    /// Ends what was built, last first. What it runs goes on, unless nothing is to be kept.
+    pub async fn shutdown(mut self, grace: Duration) {
         self.listener.cancel();
+        if let Some(client) = self.client.take_if(|_| self.ephemeral) {
+            client.destroy().await;
+        }
         if let Some(server) = &self.server {
             server.shutdown(grace).await;
         }
@@ -83,7 +88,7 @@ pub async fn build(config: Config, stop: &Stop) -> anyhow::Result<Built> {
     };
     let (node, client) = match (&config.client, &server) {
         (Some(settings), Some(server)) => {
-            let upstream = Arc::new(OwnServer(server.clone()));
+            let upstream = Arc::new(OwnServer::new(server.clone()));
             let parts = parts(&config, settings)?;
             let own = ClientConfig {
                 network: network(&config, settings)?,
@@ -105,6 +110,7 @@ pub async fn build(config: Config, stop: &Stop) -> anyhow::Result<Built> {
     let watch = raft.as_ref().map(|raft| raft.watch().clone());
     let http_address = format!("http://{}", config.http_advertise);
     let cgroup_parent = config.client.as_ref().map(|client| cgroup_parent(client));
+    let ephemeral = config.ephemeral;
     let facts = Arc::new(AgentFacts { config, raft: raft.clone(), node: node_id });
     let cx = Context { server: server.clone(), watch, local, facts };
     let listener = serve(cx, listeners, &tasks, stop);
@@ -113,7 +119,7 @@ pub async fn build(config: Config, stop: &Stop) -> anyhow::Result<Built> {
     {
         tracing::warn!("this server does not lead its cluster yet");
     }
-    Ok(Built { http_address, listener, tasks, server, client, raft, cgroup_parent })
+    Ok(Built { http_address, listener, tasks, server, client, raft, ephemeral, cgroup_parent })
 }
 
 fn serve(cx: Context, listeners: Vec<TcpListener>, tasks: &Tasks, stop: &Stop) -> Stop {

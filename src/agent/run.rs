@@ -49,6 +49,7 @@ async fn live(config: Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
     let stop = Stop::new();
+    let ends = if config.ephemeral { "all that it runs ends too" } else { "what it runs goes on" };
     let built: Built = build::build(config, &stop).await?;
     tracing::info!(http = %built.http_address, "stead is running");
     notify::tell("READY=1");
@@ -56,7 +57,7 @@ async fn live(config: Config) -> anyhow::Result<()> {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
     };
-    tracing::info!(reason, "stead stops; what it runs goes on");
+    tracing::info!(reason, "stead stops; {ends}");
     notify::tell("STOPPING=1");
     tokio::select! {
         () = built.shutdown(GRACE) => {}

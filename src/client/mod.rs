@@ -52,11 +52,12 @@ use crate::model::Node;
 use crate::network::NetworkError;
 use crate::sys::report;
 use crate::sys::tasks::{Stop, Tasks};
+use alloc::order::Order;
 use fingerprint::{Fingerprint, Interface};
 use identity::{Identity, IdentityError};
 use journal::{Journal, JournalError, Recovered};
 use networks::Networks;
-use run::Keeper;
+use run::{Keeper, Lines};
 use site::{Settings, Site};
 use status::StatusBoard;
 
@@ -92,16 +93,38 @@ pub enum StartError {
     Network(#[source] NetworkError),
 }
 
+/// How long the tasks of an agent that keeps nothing may take to stop.
+const DESTROY: Duration = Duration::from_secs(40);
+
 /// What ends a client.
 #[derive(Debug)]
 pub struct Running {
     tasks: Tasks,
+    lines: watch::Receiver<Lines>,
     networks: Networks,
     writer: journal::Writer,
     grace: Duration,
 }
 
 impl Running {
+    /// Stops every task and leaves nothing of any allocation, then ends. For an agent that keeps nothing.
+    pub async fn destroy(self) {
+        let lines = self.lines.borrow().clone();
+        for line in lines.values() {
+            line.tell(Order::Destroy).await;
+        }
+        let gone = async {
+            for line in lines.values() {
+                // The sender goes when the allocation is gone.
+                drop(line.view.clone().wait_for(|view| view.gone).await);
+            }
+        };
+        if tokio::time::timeout(DESTROY, gone).await.is_err() {
+            tracing::warn!("client: some allocations did not go in time");
+        }
+        self.shutdown().await;
+    }
+
     /// Ends every loop and writes what is pending. Tasks go on.
     pub async fn shutdown(self) {
         if !self.tasks.shutdown(self.grace).await {
@@ -180,7 +203,8 @@ impl Local {
         tasks.spawn("watch", watching);
         tasks.spawn("status", board.run(identity.id, upstream, stop()));
         tasks.spawn("keeper", keeper.run(stop()));
-        let running = Running { tasks, networks, writer, grace: config.grace };
+        let running =
+            Running { tasks, lines: lines.clone(), networks, writer, grace: config.grace };
         Ok((Self { site, lines, registered, node: node_out }, running))
     }
 }

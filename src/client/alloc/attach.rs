@@ -116,7 +116,9 @@ pub(super) async fn detach(site: Arc<Site>, row: AllocRow, dir: AllocDir) -> Vec
             None => Ok(()),
         }
     };
-    let unmounted = blocking(move || dir.unmount().map_err(|error| report::chain(&error)));
+    let group = row.alloc.group().cloned().unwrap_or_default();
+    let unmounted =
+        blocking(move || dir.take_secrets(&group).map_err(|error| report::chain(&error)));
     let (network, unmounted) = tokio::join!(network, unmounted);
     network.err().map(|error| report::chain(&error)).into_iter().chain(unmounted.err()).collect()
 }

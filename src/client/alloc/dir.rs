@@ -118,22 +118,33 @@ impl AllocDir {
         Ok(())
     }
 
-    /// Takes the secrets away: they are of no use to anybody once the tasks are over. May be repeated.
-    pub fn unmount(&self) -> Result<(), DirError> {
-        let failed = |source| DirError { path: self.root.clone(), doing: "unmount", source };
-        for point in mounts_below(&self.root).map_err(failed)? {
-            let flags = MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW;
-            match umount2(&point, flags) {
-                Ok(()) | Err(Errno::EINVAL | Errno::ENOENT) => {}
-                Err(errno) => return Err(failed(errno.into())),
+    /// Takes the secrets of these tasks away: they are of no use to anybody once the tasks are over. May be repeated.
+    pub fn take_secrets(&self, group: &TaskGroup) -> Result<(), DirError> {
+        for task in &group.tasks {
+            for name in SECRET {
+                self.unmount(&self.task(&task.name).join(name))?;
             }
         }
         Ok(())
     }
 
+    fn unmount(&self, point: &Path) -> Result<(), DirError> {
+        match umount2(point, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
+            // Not mounted, not there, or not ours to unmount because we never could mount.
+            Ok(()) | Err(Errno::EINVAL | Errno::ENOENT | Errno::EPERM) => Ok(()),
+            Err(errno) => {
+                let source = errno.into();
+                Err(DirError { path: point.to_owned(), doing: "unmount", source })
+            }
+        }
+    }
+
     /// Removes everything. Refuses while something is still mounted in it. May be repeated.
     pub fn remove(&self) -> Result<(), DirError> {
-        self.unmount()?;
+        let failed = |source| DirError { path: self.root.clone(), doing: "list mounts of", source };
+        for point in mounts_below(&self.root).map_err(failed)? {
+            self.unmount(&point)?;
+        }
         match std::fs::remove_dir_all(&self.root) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
                 Err(DirError { path: self.root.clone(), doing: "remove", source })
