@@ -59,7 +59,10 @@ fn join<'a>(segments: impl Iterator<Item = &'a String>) -> String {
 
 /// Reads a body. Unknown keys are dropped.
 pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {
-    from_value(serde_json::from_slice(body).map_err(<DecodeError as de::Error>::custom)?)
+    let value = serde_json::from_slice(body).map_err(|error| {
+        if error.is_eof() { de::Error::custom("unexpected EOF") } else { de::Error::custom(error) }
+    })?;
+    from_value(value)
 }
 
 /// Reads a value. Unknown keys are dropped.

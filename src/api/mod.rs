@@ -10,6 +10,7 @@
 pub mod admission;
 pub mod client;
 pub mod decode;
+pub mod diff;
 pub mod duration;
 pub mod filter;
 pub mod job;

@@ -101,7 +101,7 @@ pub fn comma(number: i64) -> String {
 
 /// `1st`, `12th`, `22nd`.
 pub fn ordinal(number: i64) -> String {
-    let word = match (number.abs() % 10, number.abs() % 100) {
+    let word = match (number.unsigned_abs() % 10, number.unsigned_abs() % 100) {
         (_, 11..=13) => "th",
         (1, _) => "st",
         (2, _) => "nd",

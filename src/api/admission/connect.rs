@@ -224,7 +224,8 @@ fn expose(connect: &mut Value, path: Value) {
 fn transparent_proxy_ports(group: &TaskGroup, connect: &Value, errors: &mut Errors) {
     let ports = connect.pointer("/SidecarService/Proxy/TransparentProxy/ExcludeInboundPorts");
     for port in ports.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-        let label = group.networks.iter().flat_map(NetworkResource::ports).any(|p| p.label == port);
+        let mut reserved = group.networks.iter().flat_map(|network| &network.reserved_ports);
+        let label = reserved.any(|p| p.label == port);
         if port.parse::<u16>().is_err() && !label {
             errors.push(format!(
                 "Consul Connect transparent proxy port \"{port}\" must be numeric or one of network.port labels"

@@ -14,6 +14,9 @@ pub(super) fn constraints(job: &mut Job) {
         if group.services.iter().any(|service| service.provider == "consul") {
             implied.push(consul());
         }
+        if let Some(consul) = group.consul.as_ref().filter(|c| !c.partition.is_empty()) {
+            implied.push(constraint("${attr.consul.partition}", "=", &consul.partition));
+        }
         implied.extend(cni(group));
         implied.extend(transparent_proxy(group));
         implied.extend(secrets(group));

@@ -62,12 +62,22 @@ enum Found<'v> {
 impl<'v> Scope<'v> {
     fn ask(&self, expression: &Expression) -> Result<bool, EvalError> {
         match expression {
-            Expression::Or(left, right) => Ok(self.ask(left)? || self.ask(right)?),
-            Expression::And(left, right) => Ok(self.ask(left)? && self.ask(right)?),
+            Expression::Or(terms) => self.any_is(terms, true),
+            Expression::And(terms) => self.any_is(terms, false).map(|found| !found),
             Expression::Not(inner) => Ok(!self.ask(inner)?),
             Expression::Match(one) => self.compare(one),
             Expression::Collection(collection) => self.collection(collection),
         }
+    }
+
+    /// Whether one of the terms is `wanted`; those behind it are not asked.
+    fn any_is(&self, terms: &[Expression], wanted: bool) -> Result<bool, EvalError> {
+        for term in terms {
+            if self.ask(term)? == wanted {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The path of a selector, with bound names put in; or what a name alone stands for.

@@ -32,8 +32,8 @@ impl Filter {
 
 #[derive(Debug, Clone, PartialEq)]
 enum Expression {
-    Or(Box<Expression>, Box<Expression>),
-    And(Box<Expression>, Box<Expression>),
+    Or(Vec<Expression>),
+    And(Vec<Expression>),
     Not(Box<Expression>),
     Match(Match),
     Collection(Collection),

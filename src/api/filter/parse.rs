@@ -149,31 +149,25 @@ impl<'a> Parser<'a> {
             self.deep = true;
             return None;
         }
-        let left = self.and(depth)?;
-        let right = self.attempt(|p| {
+        let mut terms = vec![self.and(depth)?];
+        while let Some(term) = self.attempt(|p| {
             p.word("or", "\"or\"")?;
-            p.or(depth + 1)
-        });
-        Some(match right {
-            Some(right) => Expression::Or(Box::new(left), Box::new(right)),
-            None => left,
-        })
+            p.and(depth)
+        }) {
+            terms.push(term);
+        }
+        if terms.len() == 1 { terms.pop() } else { Some(Expression::Or(terms)) }
     }
 
     fn and(&mut self, depth: usize) -> Option<Expression> {
-        if depth > DEEPEST {
-            self.deep = true;
-            return None;
-        }
-        let left = self.not(depth)?;
-        let right = self.attempt(|p| {
+        let mut terms = vec![self.not(depth)?];
+        while let Some(term) = self.attempt(|p| {
             p.word("and", "\"and\"")?;
-            p.and(depth + 1)
-        });
-        Some(match right {
-            Some(right) => Expression::And(Box::new(left), Box::new(right)),
-            None => left,
-        })
+            p.not(depth)
+        }) {
+            terms.push(term);
+        }
+        if terms.len() == 1 { terms.pop() } else { Some(Expression::And(terms)) }
     }
 
     fn not(&mut self, depth: usize) -> Option<Expression> {

@@ -260,10 +260,10 @@ impl SidecarTask {
             "User": self.user,
             "Config": self.config,
             "Env": self.env,
-            "Resources": self.resources.map(Resources::canonical),
+            "Resources": self.resources.unwrap_or_default().canonical(),
             "Meta": self.meta,
             "KillTimeout": self.kill_timeout.unwrap_or(5_000_000_000),
-            "LogConfig": self.log_config.map(LogConfig::canonical),
+            "LogConfig": self.log_config.unwrap_or_default().canonical(),
             "ShutdownDelay": self.shutdown_delay.unwrap_or_default(),
             "KillSignal": self.kill_signal,
             "VolumeMounts": self

@@ -31,6 +31,9 @@ pub struct Service {
     pub provider: String,
     pub cluster: String,
     pub kind: String,
+    /// Servers show it; what clients send here is ignored.
+    #[serde(skip_serializing)]
+    pub namespace: String,
 }
 
 /// Consul's weights of a service.

@@ -159,6 +159,27 @@ fn a_registered_job_has_nomads_defaults_and_implied_constraints_or_is_refused() 
     assert!(differences.is_empty(), "\n{}", differences.join("\n"));
 }
 
+#[test]
+fn a_job_that_a_server_showed_can_be_sent_back_unchanged() {
+    let Some(dir) = conformance("jobspec/registered") else { return };
+    let mut differences = Vec::new();
+    for (name, _) in outputs() {
+        let Ok(recorded) = fs::read_to_string(dir.join(format!("{name}.json"))) else { continue };
+        let mut recorded: Value = serde_json::from_str(&recorded).unwrap();
+        let (job, dropped) = Job::decode(recorded["Job"].clone()).unwrap();
+        assert!(dropped.is_empty(), "{name}: {dropped:?}");
+        let (job, _) = admit(job, &dropped, &Surroundings::default()).unwrap();
+        let mut ours = serde_json::to_value(&job).unwrap();
+        ignore(&mut ours);
+        ignore(&mut recorded["Job"]);
+        let mut found = Vec::new();
+        differ("Job", &recorded["Job"], &ours, &mut found);
+        found.retain(|difference| !difference.ends_with("{} became null"));
+        differences.extend(found.iter().map(|d| format!("{name}: {d}")));
+    }
+    assert!(differences.is_empty(), "\n{}", differences.join("\n"));
+}
+
 /// What differs, by path.
 pub(super) fn differ(path: &str, theirs: &Value, ours: &Value, found: &mut Vec<String>) {
     match (theirs, ours) {

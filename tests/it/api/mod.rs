@@ -1,7 +1,10 @@
 //! The api room against what Nomad answered.
 
+mod hostile;
 mod jobspec;
 mod oracle;
+mod plan;
+mod refused;
 
 use std::path::PathBuf;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::identity;
 use crate::api::admission::Errors;
-use crate::api::duration;
+use crate::api::{duration, number};
 use crate::model::{Nanos, NetworkResource, Service, ServiceCheck, Task, TaskGroup};
 
 /// All that is wrong with a group's services, and with those of its tasks taken together.
@@ -92,20 +92,20 @@ pub(super) fn of_task(task: &Task, group: &TaskGroup) -> Errors {
 fn checks_of_task<'a>(service: &'a Service, ports: &mut Ports<'a>, errors: &mut Errors) {
     let mut known = BTreeSet::new();
     for check in &service.checks {
-        let name = &check.name;
-        errors.check(known.insert(name), || format!("check \"{name}\" is duplicate"));
+        let name = number::quote(&check.name);
+        errors.check(known.insert(&check.name), || format!("check {name} is duplicate"));
         if !requires_port(check) {
             continue;
         }
         let port =
             if check.port_label.is_empty() { &service.port_label } else { &check.port_label };
         if port.is_empty() {
-            errors.push(format!("check \"{name}\" is missing a port"));
+            errors.push(format!("check {name} is missing a port"));
         } else if !is_number(port) {
             ports.refer(port, &service.name);
         } else if check.address_mode != "driver" {
             errors.push(format!(
-                "check \"{name}\" cannot use a numeric port {port} without setting address_mode=\"driver\""
+                "check {name} cannot use a numeric port {port} without setting address_mode=\"driver\""
             ));
         }
     }
