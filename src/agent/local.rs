@@ -60,20 +60,18 @@ fn to_json<T: serde::Serialize>(value: &T) -> LocalResult<Value> {
 }
 
 impl OwnNode {
-    fn check_task(&self, alloc: &AllocId, task: &str) -> LocalResult<()> {
+    /// `missing` is what is said when the allocation has no such task.
+    fn check_task(&self, alloc: &AllocId, task: &str, missing: String) -> LocalResult<()> {
         let tasks = self.node.tasks(alloc.as_str()).map_err(|error| failed(&error))?;
         if tasks.iter().any(|name| name == task) {
             return Ok(());
         }
-        let text = format!(
-            "task \"{task}\" does not exist in allocation \"{alloc}\": it has {}",
-            tasks.join(", ")
-        );
-        Err(LocalError { kind: Kind::NotFound, text })
+        Err(LocalError { kind: Kind::NotFound, text: missing })
     }
 
     async fn open_log(&self, alloc: &AllocId, request: LogRequest) -> LocalResult<Pieces> {
-        self.check_task(alloc, &request.task)?;
+        let missing = format!("unknown task name \"{}\"", request.task);
+        self.check_task(alloc, &request.task, missing)?;
         let dir = self.node.log_dir(alloc.as_str()).map_err(|error| failed(&error))?;
         let stream = if request.stderr { Stream::Stderr } else { Stream::Stdout };
         let origin = match request.origin {
@@ -101,7 +99,7 @@ impl OwnNode {
     }
 
     async fn open_exec(&self, alloc: &AllocId, request: ExecRequest) -> LocalResult<ExecSession> {
-        self.check_task(alloc, &request.task)?;
+        self.check_task(alloc, &request.task, "task not found".to_owned())?;
         let size = request.tty.then_some(TerminalSize { width: 80, height: 24 });
         let wanted = DriverRequest {
             command: request.command,

@@ -1,6 +1,6 @@
-//! ◇ `/v1/agent/…`, `/v1/status/…`, `/v1/regions`, `/v1/operator/…`, `/v1/system/…`.
+//! ◇ `/v1/agent/…`, `/v1/status/…`, `/v1/regions`, `/v1/system/…`: what an agent says and does for itself.
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::http::Method;
 use axum::response::IntoResponse as _;
 use serde_json::json;
@@ -9,7 +9,6 @@ use super::answer::{self, Answer};
 use super::context::Context;
 use super::error::HttpError;
 use super::query::Query;
-use crate::state::command::RowTable;
 
 /// `GET /v1/agent/…`.
 pub(super) fn agent(cx: &Context, method: &Method, path: &str, query: &Query) -> Answer {
@@ -18,9 +17,50 @@ pub(super) fn agent(cx: &Context, method: &Method, path: &str, query: &Query) ->
         ("members", &Method::GET) => answer::plain(query, &cx.facts.members()),
         ("health", &Method::GET) => health(cx, query),
         ("servers", &Method::GET) => answer::plain(query, &cx.facts.peers()),
+        ("join", &(Method::PUT | Method::POST)) => join(query),
+        ("force-leave", &(Method::PUT | Method::POST)) if query.given("node").is_none() => {
+            Err(HttpError::bad_request("missing node to force leave"))
+        }
+        ("host", &Method::GET) => Err(denied()),
+        (path, _) if path.starts_with("pprof/") => Err(denied()),
+        ("monitor", &Method::GET) => monitor(query),
+        ("monitor/export", &Method::GET) => {
+            Err(HttpError::bad_request("Either -service-name or -on-disk must be set"))
+        }
+        // Nomad: without a key for the gossip between servers there is nothing to list or to change.
+        (path, _) if path.starts_with("keyring/") => {
+            Err(HttpError::of(crate::sys::report::Kind::Internal, "1/1 nodes reported failure"))
+        }
+        ("schedulers" | "schedulers/config" | "reload" | "force-leave", _) => {
+            Err(HttpError::later(path))
+        }
         ("self" | "members" | "health" | "servers", _) => Err(HttpError::method()),
-        _ => Err(HttpError::not_found("")),
+        _ => Err(HttpError::nowhere()),
     }
+}
+
+fn denied() -> HttpError {
+    HttpError::of(crate::sys::report::Kind::Denied, "Permission denied")
+}
+
+/// The log is where the agent's stderr goes.
+fn monitor(query: &Query) -> Answer {
+    let levels = ["trace", "debug", "info", "warn", "error"];
+    match query.given("log_level") {
+        Some(level) if !levels.contains(&level.to_lowercase().as_str()) => {
+            Err(HttpError::bad_request(format!("Unknown log level: {level}")))
+        }
+        Some(_) | None => Err(HttpError::later("following the agent's log")),
+    }
+}
+
+/// Servers join through their own connections; nothing is joined here.
+fn join(query: &Query) -> Answer {
+    if query.given("address").is_none() {
+        return Err(HttpError::bad_request("missing address to join"));
+    }
+    let error = "joining other servers through the API is not possible in this version";
+    answer::plain(query, &json!({ "num_joined": 0, "error": error }))
 }
 
 fn health(cx: &Context, query: &Query) -> Answer {
@@ -51,88 +91,13 @@ pub(super) fn status(cx: &Context, path: &str, query: &Query) -> Answer {
     match path {
         "leader" => answer::plain(query, &cx.facts.leader()),
         "peers" => answer::plain(query, &cx.facts.peers()),
-        _ => Err(HttpError::not_found("")),
+        _ => Err(HttpError::nowhere()),
     }
 }
 
 /// `GET /v1/regions`.
 pub(super) fn regions(cx: &Context, query: &Query) -> Answer {
     answer::plain(query, &[cx.facts.region()])
-}
-
-/// `/v1/operator/…`.
-pub(super) async fn operator(
-    cx: &Context,
-    method: &Method,
-    path: &str,
-    query: &Query,
-    sent: &Bytes,
-) -> Answer {
-    let write = matches!(*method, Method::PUT | Method::POST);
-    match path {
-        "raft/configuration" if *method == Method::GET => {
-            answer::plain(query, &cx.facts.raft_configuration())
-        }
-        "scheduler/configuration" if *method == Method::GET => scheduler_config(cx, query),
-        "scheduler/configuration" if write => set_scheduler_config(cx, query, sent).await,
-        "raft/configuration" | "scheduler/configuration" => Err(HttpError::method()),
-        _ => Err(HttpError::not_found("")),
-    }
-}
-
-fn scheduler_config(cx: &Context, query: &Query) -> Answer {
-    let state = cx.state()?;
-    let row = state.row(RowTable::SchedulerConfig, "scheduler");
-    let index = row.map_or(1, |row| row.modify_index);
-    let config = row.map_or_else(default_scheduler_config, |row| row.value.clone());
-    answer::indexed(
-        query,
-        index,
-        &json!({
-            "SchedulerConfig": config,
-            "Index": index,
-            "LastContact": 0,
-            "KnownLeader": true,
-            "NextToken": "",
-        }),
-    )
-}
-
-fn default_scheduler_config() -> serde_json::Value {
-    json!({
-        "SchedulerAlgorithm": "binpack",
-        "PreemptionConfig": {
-            "SystemSchedulerEnabled": true,
-            "SysBatchSchedulerEnabled": false,
-            "BatchSchedulerEnabled": false,
-            "ServiceSchedulerEnabled": false,
-        },
-        "MemoryOversubscriptionEnabled": false,
-        "RejectJobRegistration": false,
-        "PauseEvalBroker": false,
-        "NodeLimitForFeasibilityChecks": 0,
-        "CreateIndex": 0,
-        "ModifyIndex": 0,
-    })
-}
-
-async fn set_scheduler_config(cx: &Context, query: &Query, sent: &Bytes) -> Answer {
-    let config: serde_json::Value = super::body::decode(sent)?;
-    let cas = query.number("cas")?.and_then(|index| u64::try_from(index).ok());
-    let mut row = default_scheduler_config();
-    for (key, value) in config.as_object().into_iter().flatten() {
-        if row.get(key).is_none() {
-            return Err(HttpError::bad_request(format!("unknown field `{key}`")));
-        }
-        row[key] = value.clone();
-    }
-    let stored = cx.server()?.put_row(RowTable::SchedulerConfig, "scheduler", row, cas).await;
-    let (updated, index) = match stored {
-        Ok(index) => (true, index),
-        Err(error) if error.kind() == crate::sys::report::Kind::Conflict => (false, 0),
-        Err(error) => return Err(HttpError::from_error(error.kind(), &error)),
-    };
-    answer::indexed(query, index, &json!({ "Updated": updated, "Index": index }))
 }
 
 /// `PUT /v1/system/…`.
@@ -144,7 +109,7 @@ pub(super) async fn system(cx: &Context, method: &Method, path: &str) -> Answer 
     let done = match path {
         "gc" => server.force_collect().await,
         "reconcile/summaries" => server.reconcile_summaries().await.map(drop),
-        _ => return Err(HttpError::not_found("")),
+        _ => return Err(HttpError::nowhere()),
     };
     done.map_err(|error| HttpError::from_error(error.kind(), &error))?;
     Ok(Body::empty().into_response())

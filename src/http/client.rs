@@ -1,18 +1,19 @@
 //! ◇ `/v1/client/…`: files, logs, statistics and doings of a node.
 
 use axum::body::{Body, Bytes};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{Method, header};
 use axum::response::{IntoResponse as _, Response};
 use futures::StreamExt as _;
 use serde_json::json;
 
+use super::allocations::check_id;
 use super::answer::{self, Answer};
 use super::body;
 use super::context::Context;
 use super::error::HttpError;
 use super::local::{LocalError, LogRequest, Origin, Piece, Pieces};
 use super::query::Query;
-use crate::model::AllocId;
+use crate::model::{AllocId, NodeId};
 use crate::sys::report::Kind;
 
 /// No frame holds more.
@@ -40,15 +41,28 @@ pub(super) async fn route(
     }
     match (path, method) {
         ("stats", &Method::GET) => {
+            known_node(cx, query).map_err(HttpError::as_missing)?;
             let stats = cx.local()?.host_stats().await.map_err(|error| failed(&error))?;
             answer::plain(query, &stats)
         }
         ("gc", &(Method::GET | Method::PUT | Method::POST)) => {
+            known_node(cx, query)?;
             cx.local()?.gc(None).await.map_err(|error| failed(&error))?;
             Ok(Body::empty().into_response())
         }
         ("stats" | "gc", _) => Err(HttpError::method()),
-        _ => Ok(StatusCode::NOT_FOUND.into_response()),
+        ("metadata" | "identity", _) => Err(HttpError::later("asking a node about itself")),
+        _ => Err(HttpError::nowhere()),
+    }
+}
+
+/// Whether the node that is asked is one.
+fn known_node(cx: &Context, query: &Query) -> Result<(), HttpError> {
+    let (Some(id), Some(watch)) = (query.given("node_id"), &cx.watch) else { return Ok(()) };
+    check_id("node", id)?;
+    match watch.state().node(&NodeId::from(id)) {
+        Some(_) => Ok(()),
+        None => Err(HttpError::of(Kind::Internal, format!("Unknown node {id}"))),
     }
 }
 
@@ -57,6 +71,7 @@ fn alloc_id(cx: &Context, id: &str) -> Result<AllocId, HttpError> {
     if id.is_empty() {
         return Err(HttpError::bad_request("must provide a valid alloc id"));
     }
+    check_id("alloc", id)?;
     let known = AllocId::from(id);
     match &cx.watch {
         Some(watch) if watch.state().alloc(&known).is_none() => {
@@ -68,62 +83,80 @@ fn alloc_id(cx: &Context, id: &str) -> Result<AllocId, HttpError> {
 
 async fn files(cx: &Context, method: &Method, what: &str, id: &str, query: &Query) -> Answer {
     if !matches!(what, "ls" | "stat" | "cat" | "readat" | "stream" | "logs") {
-        return Err(HttpError::not_found("invalid path"));
+        // Nomad: so it is, 404 with the text of 405.
+        return Err(HttpError::not_found("Invalid method"));
     }
     if *method != Method::GET {
         return Err(HttpError::method());
     }
     let alloc = alloc_id(cx, id)?;
-    let path = query.given("path").unwrap_or("/");
     match what {
         "ls" => {
+            let path = query.given("path").unwrap_or("/");
             let files = cx.local()?.ls(&alloc, path).await.map_err(|error| failed(&error))?;
             answer::plain(query, &files)
         }
         "stat" => {
+            let path = file_name(query).map_err(HttpError::bad_request)?;
             let file = cx.local()?.stat(&alloc, path).await.map_err(|error| failed(&error))?;
             answer::plain(query, &file)
         }
-        "cat" => Ok(read(cx, &alloc, path, (0, None)).await?),
-        "readat" => {
-            let offset = query.number("offset")?;
-            let Some(offset) = offset.and_then(|n| u64::try_from(n).ok()) else {
-                return Err(HttpError::bad_request("must provide offset"));
-            };
-            let limit =
-                query.number("limit")?.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0);
-            Ok(read(cx, &alloc, path, (offset, limit)).await?)
-        }
+        "cat" => Ok(read(cx, &alloc, file_name(query).map(|path| (path, 0, None))).await?),
+        "readat" => Ok(read(cx, &alloc, part(query)).await?),
         "stream" => stream(cx, &alloc, query).await,
         _ => logs(cx, &alloc, query).await,
     }
+}
+
+fn file_name(query: &Query) -> Result<&str, String> {
+    query.given("path").ok_or_else(|| "must provide a file name".to_owned())
+}
+
+/// Nomad: the words of Go's standard library.
+fn whole_number(what: &str, text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| {
+        format!("error parsing {what}: strconv.ParseInt: parsing \"{text}\": invalid syntax")
+    })
+}
+
+/// A part of a file: its name, where it begins, and how long it is at most.
+type Part<'q> = (&'q str, u64, Option<u64>);
+
+fn part(query: &Query) -> Result<Part<'_>, String> {
+    let path = file_name(query)?;
+    let offset = whole_number("offset", query.text("offset"))?;
+    let limit = query.given("limit").map(|text| whole_number("limit", text)).transpose()?;
+    let limit = limit.and_then(|limit| u64::try_from(limit).ok()).filter(|limit| *limit > 0);
+    Ok((path, u64::try_from(offset).unwrap_or_default(), limit))
 }
 
 /// Nomad: what goes wrong while a file is read is told as the body of a 200.
 async fn read(
     cx: &Context,
     alloc: &AllocId,
-    path: &str,
-    range: (u64, Option<u64>),
+    part: Result<Part<'_>, String>,
 ) -> Result<Response, HttpError> {
-    Ok(match cx.local()?.read(alloc, path, range).await {
+    let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    let (path, offset, limit) = match part {
+        Ok(part) => part,
+        Err(text) => return Ok((kind, text).into_response()),
+    };
+    Ok(match cx.local()?.read(alloc, path, (offset, limit)).await {
         Ok(pieces) => {
             let bytes = pieces.map(|piece| piece.map(|piece| piece.data));
-            ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], Body::from_stream(bytes))
-                .into_response()
+            (kind, Body::from_stream(bytes)).into_response()
         }
-        Err(error) => {
-            ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], error.text).into_response()
-        }
+        Err(error) => (kind, error.text).into_response(),
     })
 }
 
 fn origin(query: &Query) -> Result<Origin, HttpError> {
     let offset = match query.given("offset") {
         None => 0,
-        Some(text) => text.parse().map_err(|_| {
-            HttpError::bad_request("error parsing offset: it must be a whole number")
-        })?,
+        Some(text) => {
+            let offset = whole_number("offset", text).map_err(HttpError::bad_request)?;
+            u64::try_from(offset).unwrap_or_default()
+        }
     };
     match query.text("origin") {
         "" | "start" => Ok(Origin::Start(offset)),
@@ -132,11 +165,18 @@ fn origin(query: &Query) -> Result<Origin, HttpError> {
     }
 }
 
+fn follow(query: &Query, default: bool) -> Result<bool, HttpError> {
+    query.flag("follow", default).map_err(|_| {
+        HttpError::bad_request(format!(
+            "failed to parse follow field to boolean: strconv.ParseBool: parsing \"{}\": invalid syntax",
+            query.text("follow")
+        ))
+    })
+}
+
 async fn stream(cx: &Context, alloc: &AllocId, query: &Query) -> Answer {
-    let Some(path) = query.given("path") else {
-        return Err(HttpError::bad_request("must provide a file name"));
-    };
-    let follow = query.flag("follow", true)?;
+    let path = file_name(query).map_err(HttpError::bad_request)?;
+    let follow = follow(query, true)?;
     let pieces = cx.local()?.stream(alloc, path, origin(query)?, follow).await;
     let pieces = pieces.map_err(|error| client_error(&error))?;
     Ok(framed(pieces, "text/plain; charset=utf-8"))
@@ -158,19 +198,18 @@ async fn logs(cx: &Context, alloc: &AllocId, query: &Query) -> Answer {
     let stderr = match query.text("type") {
         "stdout" => false,
         "stderr" => true,
-        "" => return Err(HttpError::bad_request("must provide log type (stdout/stderr)")),
-        _ => return Err(HttpError::bad_request("log type must be stdout or stderr")),
+        _ => return Err(HttpError::bad_request("must provide log type (stdout/stderr)")),
     };
     let request = LogRequest {
         task: task.to_owned(),
         stderr,
         origin: origin(query)?,
-        follow: query.flag("follow", false)?,
+        follow: follow(query, false)?,
     };
     let pieces = cx.local()?.logs(alloc, request).await.map_err(|error| client_error(&error))?;
     if query.flag("plain", false)? {
         let bytes = pieces.map(|piece| piece.map(|piece| piece.data));
-        let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+        let kind = [(header::CONTENT_TYPE, "text/plain")];
         return Ok((kind, Body::from_stream(bytes)).into_response());
     }
     Ok(framed(pieces, "application/json"))
@@ -220,7 +259,7 @@ async fn allocation(
     sent: &Bytes,
 ) -> Answer {
     let write = matches!(*method, Method::PUT | Method::POST);
-    if !matches!(what, "stats" | "checks" | "restart" | "signal" | "gc") {
+    if !matches!(what, "stats" | "checks" | "restart" | "signal" | "gc" | "pause") {
         return Err(HttpError::not_found("resource not found"));
     }
     let id = &alloc_id(cx, id.as_str())?;
@@ -229,30 +268,29 @@ async fn allocation(
             let stats = cx.local()?.alloc_stats(id, query.given("task")).await;
             answer::plain(query, &stats.map_err(|error| failed(&error))?)
         }
-        "checks" if *method == Method::GET => answer::plain(query, &json!({})),
+        "checks" if *method == Method::GET => answer::plain(query, &json!(null)),
         "restart" if write => {
             let request: body::RestartRequest = body::decode_or_default(sent)?;
             let task = Some(request.task_name.as_str()).filter(|task| !task.is_empty());
             if task.is_some() && request.all_tasks {
-                return Err(HttpError::bad_request(
-                    "Task name cannot be set when restarting all tasks",
-                ));
+                let text = "task name cannot be set when restarting all tasks";
+                return Err(HttpError::of(Kind::Internal, text));
             }
             let restarted = cx.local()?.restart(id, task, request.all_tasks).await;
-            restarted.map_err(|error| failed(&error))?;
+            restarted.map_err(|error| failed(&error).as_internal())?;
             answer::plain(query, &json!({ "Index": 0 }))
         }
+        "pause" => Err(HttpError::of(Kind::Internal, "Enterprise only")),
         "signal" if write => {
             let request: body::SignalRequest = body::decode(sent)?;
             let task = Some(request.task.as_str()).filter(|task| !task.is_empty());
-            cx.local()?
-                .signal(id, task, &request.signal)
-                .await
-                .map_err(|error| client_error(&error))?;
+            let signalled = cx.local()?.signal(id, task, &request.signal).await;
+            signalled.map_err(|error| failed(&error).as_internal())?;
             answer::plain(query, &json!({ "Index": 0 }))
         }
         "gc" => {
-            cx.local()?.gc(Some(id)).await.map_err(|error| failed(&error))?;
+            let collected = cx.local()?.gc(Some(id)).await;
+            collected.map_err(|error| failed(&error).as_internal())?;
             Ok(Body::empty().into_response())
         }
         _ => Err(HttpError::method()),

@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use axum::http::Method;
 use serde_json::json;
 
-use super::allocations::check_prefix;
+use super::allocations::{check_id, check_prefix};
 use super::answer::{self, Answer};
 use super::context::Context;
 use super::error::HttpError;
@@ -12,13 +12,14 @@ use super::query::Query;
 use super::view::{self, AllocStubOptions};
 use super::{body, read};
 use crate::model::DeploymentId;
+use crate::server::{DeploymentChanged, Health};
 use crate::state::Topic;
 use crate::state::{RowKey, Table};
 
 /// `GET /v1/deployments`.
 pub(super) async fn list(cx: &Context, query: &Query) -> Answer {
     let prefix = query.text("prefix").to_owned();
-    check_prefix(&prefix)?;
+    check_prefix("deployment", &prefix)?;
     read::rows(cx, query, &[Topic::Table(Table::Deployments)], |state| {
         let found =
             state.deployments_by_prefix(&prefix).filter(|d| query.wants_namespace(&d.namespace));
@@ -51,6 +52,7 @@ pub(super) async fn route(
 }
 
 async fn deployment(cx: &Context, query: &Query, id: &DeploymentId) -> Answer {
+    check_id("deployment", id.as_str())?;
     let topics = [Topic::Row(RowKey::Deployment(id.clone()))];
     read::object(cx, query, &topics, "deployment not found", |state| match state.deployment(id) {
         Some(deployment) => (deployment.modify_index, Some(view::value(deployment))),
@@ -84,17 +86,24 @@ async fn act(cx: &Context, query: &Query, verb: &str, id: &DeploymentId, sent: &
             let groups = (!request.all).then_some(request.groups);
             server.promote_deployment(id, groups).await
         }
-        _ => return Err(HttpError::not_found("resource not found")),
+        "allocation-health" => {
+            let ids = |list: &[String]| list.iter().map(|id| id.as_str().into()).collect();
+            let (healthy, unhealthy) = (ids(&request.healthy), ids(&request.unhealthy));
+            server.set_deployment_health(id, Health { healthy, unhealthy }).await
+        }
+        // Nomad: only deployments over regions are ever blocked; others are let pass.
+        "unblock" => Ok(DeploymentChanged::default()),
+        _ => return Err(HttpError::nowhere()),
     };
-    let done = done.map_err(|error| HttpError::from_error(error.kind(), &error))?;
+    let done = done.map_err(HttpError::refused)?;
     answer::indexed(
         query,
         done.index,
         &json!({
             "EvalID": done.eval_id,
-            "EvalCreateIndex": if done.eval_id.is_empty() { 0 } else { done.index },
+            "EvalCreateIndex": done.eval_create_index,
             "DeploymentModifyIndex": done.index,
-            "RevertedJobVersion": null,
+            "RevertedJobVersion": done.reverted_to,
             "Index": done.index,
         }),
     )

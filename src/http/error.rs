@@ -3,6 +3,7 @@
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::server::ServerError;
 use crate::sys::report::{self, Kind};
 
 /// What is answered instead of what was asked for.
@@ -30,6 +31,29 @@ impl HttpError {
         Self::of(kind, report::chain(error))
     }
 
+    /// What the servers refuse to write. Nomad: 500, also when something is not there.
+    pub(super) fn refused(error: ServerError) -> Self {
+        match error.kind() {
+            Kind::NotFound => Self::from_error(Kind::Internal, &error),
+            kind => Self::from_error(kind, &error),
+        }
+    }
+
+    /// The same text as 500.
+    pub(super) fn as_internal(self) -> Self {
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, ..self }
+    }
+
+    /// The same text as 404.
+    pub(super) fn as_missing(self) -> Self {
+        Self { status: StatusCode::NOT_FOUND, ..self }
+    }
+
+    /// 404 without a word, as a path that leads nowhere.
+    pub(super) fn nowhere() -> Self {
+        Self { status: StatusCode::NOT_FOUND, text: String::new() }
+    }
+
     /// 400: the request itself cannot be understood.
     pub(super) fn bad_request(text: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, text: text.into() }
@@ -45,6 +69,11 @@ impl HttpError {
         Self { status: StatusCode::METHOD_NOT_ALLOWED, text: "Invalid method".to_owned() }
     }
 
+    /// 501: a later version will.
+    pub(super) fn later(what: &str) -> Self {
+        Self::not_here(format!("{what}: not possible in this version"))
+    }
+
     /// 501: this agent is no client, or no server.
     pub(super) fn not_here(text: impl Into<String>) -> Self {
         Self { status: StatusCode::NOT_IMPLEMENTED, text: text.into() }
@@ -53,6 +82,9 @@ impl HttpError {
 
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
+        if self.text.is_empty() {
+            return self.status.into_response();
+        }
         (self.status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], self.text)
             .into_response()
     }

@@ -1,15 +1,16 @@
 //! ◇ `/v1/evaluations` and `/v1/evaluation/:id`.
 
+use axum::body::Bytes;
 use axum::http::Method;
 use serde_json::json;
 
-use super::allocations::check_prefix;
-use super::answer::Answer;
+use super::allocations::{check_id, check_prefix};
+use super::answer::{self, Answer};
 use super::context::Context;
 use super::error::HttpError;
 use super::query::Query;
 use super::view::{self, AllocStubOptions};
-use super::{list, read};
+use super::{body, list, read};
 use crate::model::{EvalId, Evaluation};
 use crate::state::Topic;
 use crate::state::{RowKey, Table};
@@ -28,11 +29,11 @@ impl Wanted {
             job: query.text("job").to_owned(),
             status: query.text("status").to_owned(),
         };
-        check_prefix(&wanted.prefix)?;
+        check_prefix("eval", &wanted.prefix)?;
         let narrowed = !wanted.job.is_empty() || !wanted.status.is_empty();
         if narrowed && query.given("filter").is_some() {
             return Err(HttpError::bad_request(
-                "can't use both filter and job or status parameters",
+                "Filter expression cannot be used with other filter parameters",
             ));
         }
         Ok(wanted)
@@ -71,8 +72,15 @@ pub(super) fn count(cx: &Context, query: &Query) -> Answer {
         .map(|e| (e.id.to_string(), view::eval_view(e)))
         .collect();
     let page = list::page(query, rows)?;
-    let count = json!({ "Count": page.rows.len() });
-    super::answer::indexed(query, state.table_index(Table::Evals).max(1), &count)
+    let index = state.table_index(Table::Evals).max(1);
+    let count = json!({
+        "Count": page.rows.len(),
+        "Index": index,
+        "KnownLeader": true,
+        "LastContact": 0,
+        "NextToken": "",
+    });
+    answer::indexed(query, index, &count)
 }
 
 /// `/v1/evaluation/<id>…`.
@@ -88,6 +96,7 @@ pub(super) async fn route(cx: &Context, method: &Method, path: &str, query: &Que
 }
 
 async fn eval(cx: &Context, query: &Query, id: &EvalId) -> Answer {
+    check_id("eval", id.as_str())?;
     let related = query.flag("related", false)?;
     let topics = [Topic::Row(RowKey::Eval(id.clone()))];
     read::object(cx, query, &topics, "eval not found", |state| match state.eval(id) {
@@ -96,7 +105,7 @@ async fn eval(cx: &Context, query: &Query, id: &EvalId) -> Answer {
             if related {
                 let others =
                     state.evals_by_job(&eval.job_key()).filter(|other| other.id != eval.id);
-                view["RelatedEvals"] = others.map(|other| view::eval_view(other)).collect();
+                view["RelatedEvals"] = others.map(|other| view::eval_stub(other)).collect();
             }
             (eval.modify_index, Some(view))
         }
@@ -116,4 +125,28 @@ async fn allocations(cx: &Context, query: &Query, id: &EvalId) -> Answer {
         (newest.unwrap_or_else(|| state.table_index(Table::Allocs)), rows)
     })
     .await
+}
+
+/// `DELETE /v1/evaluations`.
+pub(super) async fn delete(cx: &Context, query: &Query, sent: &Bytes) -> Answer {
+    let request: body::EvalDeleteRequest = body::decode(sent)?;
+    let ids: Vec<EvalId> = match (request.eval_ids.is_empty(), request.filter.is_empty()) {
+        (true, true) => {
+            return Err(HttpError::bad_request("evals must be deleted by either ID or filter"));
+        }
+        (false, false) => {
+            return Err(HttpError::bad_request("evals cannot be deleted by both ID and filter"));
+        }
+        (false, true) => request.eval_ids.iter().map(|id| EvalId::from(id.as_str())).collect(),
+        (true, false) => {
+            let state = cx.state()?;
+            let evals = state.evals().filter(|e| query.wants_namespace(&e.namespace));
+            let rows = evals.map(|e| (e.id.to_string(), view::eval_view(e))).collect();
+            let found = list::filtered(&request.filter, rows)?;
+            found.into_iter().map(|(id, _)| EvalId::from(id)).collect()
+        }
+    };
+    let count = ids.len();
+    let index = cx.server()?.delete_evals(ids).await.map_err(HttpError::refused)?;
+    answer::indexed(query, index, &json!({ "Count": count, "Index": index }))
 }

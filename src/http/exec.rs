@@ -19,7 +19,7 @@ use crate::sys::report::Kind;
 /// Sent when nothing else was for so long, so that both sides know the other is there.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-/// Takes over the connection and runs the command.
+/// Takes over the connection and runs the command. What is wrong is told when it is closed.
 pub(super) fn run(cx: &Context, upgrade: WebSocketUpgrade, id: &str, query: &Query) -> Answer {
     let command: Vec<String> = serde_json::from_str(query.text("command")).map_err(|error| {
         HttpError::bad_request(format!("command: it must be a JSON list of texts: {error}"))
@@ -37,36 +37,59 @@ pub(super) fn run(cx: &Context, upgrade: WebSocketUpgrade, id: &str, query: &Que
             // The first frame carries a token; there is nothing to check it against yet.
             drop(socket.recv().await);
         }
-        session(cx, socket, alloc, request).await;
+        let frame = match session(&cx, &mut socket, &alloc, request).await {
+            Ok(()) => CloseFrame { code: 1000, reason: "".into() },
+            Err(end) => end,
+        };
+        // The peer may have gone already.
+        drop(socket.send(Message::Close(Some(frame))).await);
     }))
 }
 
-async fn session(cx: Context, mut socket: WebSocket, alloc: AllocId, request: ExecRequest) {
-    let opened = match cx.local() {
-        Ok(local) => local.exec(&alloc, request).await,
-        Err(_) => Err(LocalError {
-            kind: Kind::Invalid,
-            text: "client is not enabled on this agent".to_owned(),
-        }),
-    };
-    let outcome = match opened {
-        Ok(session) => pass(&mut socket, session).await,
-        Err(error) => Err(error),
-    };
-    let close = match outcome {
-        Ok(()) => CloseFrame { code: 1000, reason: "".into() },
-        Err(error) => {
-            let code = if error.kind == Kind::Internal { 1011 } else { 1008 };
-            // RFC 6455, section 5.5: a control frame holds at most 125 bytes, two of them the code.
-            let text: String = error.text.chars().take(100).collect();
-            CloseFrame { code, reason: text.into() }
-        }
-    };
-    // The peer may have gone already.
-    drop(socket.send(Message::Close(Some(close))).await);
+/// RFC 6455, section 7.4.1: what was asked cannot be done.
+const POLICY: u16 = 1008;
+/// And: it was tried.
+const FAILED: u16 = 1011;
+
+fn end(code: u16, text: &str) -> CloseFrame {
+    // RFC 6455, section 5.5: a control frame holds at most 125 bytes, two of them the code.
+    let mut reason = text.to_owned();
+    while reason.len() > 123 {
+        reason.pop();
+    }
+    CloseFrame { code, reason: reason.into() }
 }
 
-async fn pass(socket: &mut WebSocket, mut session: ExecSession) -> Result<(), LocalError> {
+async fn session(
+    cx: &Context,
+    socket: &mut WebSocket,
+    alloc: &AllocId,
+    request: ExecRequest,
+) -> Result<(), CloseFrame> {
+    if request.command.is_empty() {
+        return Err(end(POLICY, "command is not present"));
+    }
+    if let Some(watch) = &cx.watch
+        && watch.state().alloc(alloc).is_none()
+    {
+        return Err(end(POLICY, &format!("Unknown allocation \"{alloc}\"")));
+    }
+    let Ok(local) = cx.local() else {
+        return Err(end(POLICY, "client is not enabled on this agent"));
+    };
+    let tty = request.tty;
+    let opened = local.exec(alloc, request).await;
+    let session = opened.map_err(|error| end(FAILED, &error.text))?;
+    pass(socket, session, tty).await.map_err(|error| end(FAILED, &error.text))
+}
+
+async fn pass(
+    socket: &mut WebSocket,
+    mut session: ExecSession,
+    tty: bool,
+) -> Result<(), LocalError> {
+    // A terminal has one stream.
+    let streams: &[&str] = if tty { &["stdout"] } else { &["stdout", "stderr"] };
     loop {
         tokio::select! {
             biased;
@@ -74,8 +97,8 @@ async fn pass(socket: &mut WebSocket, mut session: ExecSession) -> Result<(), Lo
             output = session.output.recv() => match output {
                 Some(Ok(ExecOutput::Exited(code))) => {
                     let result = if code == 0 { json!({}) } else { json!({ "exit_code": code }) };
-                    for stream in ["stdout", "stderr"] {
-                        send(socket, json!({ stream: { "close": true } })).await;
+                    for stream in streams {
+                        send(socket, json!({ *stream: { "close": true } })).await;
                     }
                     send(socket, json!({ "exited": true, "result": result })).await;
                     return Ok(());

@@ -1,45 +1,48 @@
 //! ◇ Writes of jobs: register, deregister, plan, evaluate, validate.
 
 use axum::body::Bytes;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::answer::{self, Answer};
-use super::body;
+use super::body::{self, SentJob};
 use super::context::Context;
 use super::error::HttpError;
 use super::query::Query;
 use crate::model::JobKey;
-use crate::server::{Failed, Purge, RegisterJob};
+use crate::server::{Failed, JobChanged, Purge, RegisterJob};
 
-fn refused(error: &crate::server::ServerError) -> HttpError {
-    HttpError::from_error(error.kind(), error)
-}
-
-/// `PUT /v1/jobs`.
-pub(super) async fn register(cx: &Context, query: &Query, sent: &Bytes) -> Answer {
-    let mut request: body::RegisterRequest = body::decode(sent)?;
-    let Some(mut job) = request.job.take() else {
-        return Err(HttpError::bad_request("Job must be specified"));
-    };
-    if job["ID"].as_str().is_none_or(str::is_empty) {
+/// `PUT /v1/jobs`, or `/v1/job/<id>` with the ID that the job must have.
+pub(super) async fn register(
+    cx: &Context,
+    query: &Query,
+    sent: &Bytes,
+    path_id: Option<&str>,
+) -> Answer {
+    let (request, job) = body::job_request::<body::RegisterRequest>(sent, |r| r.job.take())?;
+    let job = job.ok_or_else(|| HttpError::bad_request("Job must be specified"))?;
+    if job.id().is_empty() {
         return Err(HttpError::bad_request("Job ID hasn't been provided"));
     }
-    if let Some(namespace) =
-        query.given("namespace").or(Some(request.namespace.as_str()).filter(|n| !n.is_empty()))
-    {
-        job["Namespace"] = Value::String(namespace.to_owned());
+    if path_id.is_some_and(|id| id != job.id()) {
+        return Err(HttpError::bad_request("Job ID does not match name"));
     }
     if !matches!(request.eval_priority, 0..=100) {
         return Err(HttpError::bad_request("Eval priority must be between 1 and 100 inclusively"));
     }
-    let (job, warnings) = body::admit(cx, job)?;
+    let namespace = query.given("namespace").unwrap_or(&request.namespace);
+    let (job, warnings) = body::admit(cx, job.in_namespace(namespace))?;
     let registration = RegisterJob {
         job,
         submission: request.submission.filter(|s| !s.source.is_empty()),
         enforce_index: request.enforce_index.then_some(request.job_modify_index),
         eval_priority: (request.eval_priority > 0).then_some(request.eval_priority),
     };
-    let done = cx.server()?.register_job(registration).await.map_err(|error| refused(&error))?;
+    let done = cx.server()?.register_job(registration).await.map_err(HttpError::refused)?;
+    changed(query, &done, &warnings)
+}
+
+/// What became of a job, as most writes tell it.
+pub(super) fn changed(query: &Query, done: &JobChanged, warnings: &str) -> Answer {
     answer::indexed(
         query,
         done.index,
@@ -58,14 +61,16 @@ pub(super) async fn register(cx: &Context, query: &Query, sent: &Bytes) -> Answe
 
 /// `DELETE /v1/job/<id>`.
 pub(super) async fn deregister(cx: &Context, query: &Query, key: &JobKey) -> Answer {
-    let purge = match (query.flag("purge", false)?, query.flag("no_shutdown_delay", false)?) {
+    // Nomad: a flag it cannot read is 500 here.
+    let flag = |name: &str| query.flag(name, false).map_err(HttpError::as_internal);
+    let purge = match (flag("purge")?, flag("no_shutdown_delay")?) {
         (true, _) => Purge::Yes,
         (false, true) => Purge::NoShutdownDelay,
         (false, false) => Purge::No,
     };
     let priority = query.number("eval_priority")?.filter(|p| *p > 0);
     let done =
-        cx.server()?.deregister_job(key, purge, priority).await.map_err(|error| refused(&error))?;
+        cx.server()?.deregister_job(key, purge, priority).await.map_err(HttpError::refused)?;
     answer::indexed(
         query,
         done.index,
@@ -85,83 +90,62 @@ pub(super) async fn deregister(cx: &Context, query: &Query, key: &JobKey) -> Ans
 
 /// `PUT /v1/job/<id>/evaluate`.
 pub(super) async fn evaluate(cx: &Context, query: &Query, key: &JobKey, sent: &Bytes) -> Answer {
-    let request: body::EvaluateRequest = body::decode(sent)?;
+    let request: body::EvaluateRequest = body::decode_or_default(sent)?;
     let failed =
         if request.eval_options.force_reschedule { Failed::Replace } else { Failed::Leave };
-    let done = cx.server()?.evaluate_job(key, failed).await.map_err(|error| refused(&error))?;
-    answer::indexed(
-        query,
-        done.index,
-        &json!({
-            "EvalID": done.eval_id,
-            "EvalCreateIndex": done.eval_create_index,
-            "JobModifyIndex": done.job_modify_index,
-            "Warnings": "",
-            "Index": done.index,
-            "LastContact": 0,
-            "KnownLeader": false,
-            "NextToken": "",
-        }),
-    )
+    let done = cx.server()?.evaluate_job(key, failed).await.map_err(HttpError::refused)?;
+    changed(query, &done, "")
 }
 
 /// `PUT /v1/job/<id>/plan`.
 pub(super) async fn plan(cx: &Context, query: &Query, key: &JobKey, sent: &Bytes) -> Answer {
-    let mut request: body::PlanRequest = body::decode(sent)?;
-    let Some(mut job) = request.job.take() else {
-        return Err(HttpError::bad_request("Job must be specified"));
-    };
-    match job["ID"].as_str() {
-        None | Some("") => return Err(HttpError::bad_request("Job must have a valid ID")),
-        Some(id) if id != &*key.id => return Err(HttpError::bad_request("Job ID does not match")),
-        Some(_) => {}
+    let (request, job) = body::job_request::<body::PlanRequest>(sent, |r| r.job.take())?;
+    let job = job.ok_or_else(|| HttpError::bad_request("Job must be specified"))?;
+    if job.id().is_empty() {
+        return Err(HttpError::bad_request("Job must have a valid ID"));
     }
-    if let Some(namespace) = query.given("namespace") {
-        job["Namespace"] = Value::String(namespace.to_owned());
+    if job.id() != &*key.id {
+        return Err(HttpError::bad_request("Job ID does not match"));
     }
-    let (job, warnings) = body::admit(cx, job)?;
-    let outcome = cx.server()?.plan_job(job).map_err(|error| refused(&error))?;
-    let diff = if request.diff {
-        super::body::diff(outcome.before.as_deref(), &outcome.after, outcome.annotations.as_ref())?
-    } else {
-        Value::Null
-    };
+    let (job, warnings) = body::admit(cx, job.in_namespace(query.text("namespace")))?;
+    let outcome = cx.server()?.plan_job(job).map_err(HttpError::refused)?;
+    let diff = request.diff.then(|| {
+        body::diff(outcome.before.as_deref(), &outcome.after, outcome.annotations.as_ref())
+    });
+    let failed = (!outcome.failed.is_empty()).then_some(&outcome.failed);
+    let created = (!outcome.created_evals.is_empty()).then_some(&outcome.created_evals);
     answer::indexed(
         query,
-        0,
+        outcome.job_modify_index,
         &json!({
             "Annotations": outcome.annotations,
-            "FailedTGAllocs": if outcome.failed.is_empty() { Value::Null } else { super::view::value(&outcome.failed) },
+            "FailedTGAllocs": failed,
             "JobModifyIndex": outcome.job_modify_index,
-            "CreatedEvals": outcome.created_evals,
+            "CreatedEvals": created,
             "Diff": diff,
-            "NextPeriodicLaunch": "0001-01-01T00:00:00Z",
+            "NextPeriodicLaunch": null,
             "Warnings": warnings,
-            "Index": cx.state()?.index(),
+            "Index": outcome.job_modify_index,
         }),
     )
 }
 
 /// `PUT /v1/validate/job`.
 pub(super) fn validate(cx: &Context, query: &Query, sent: &Bytes) -> Answer {
-    let mut request: body::RegisterRequest = body::decode(sent)?;
-    let Some(mut job) = request.job.take() else {
-        return Err(HttpError::bad_request("Job must be specified"));
-    };
-    if job["ID"].as_str().is_none_or(str::is_empty) {
+    let (request, job) = body::job_request::<body::RegisterRequest>(sent, |r| r.job.take())?;
+    let job: SentJob = job.ok_or_else(|| HttpError::bad_request("Job must be specified"))?;
+    if job.id().is_empty() {
         return Err(HttpError::bad_request("Job must have a valid ID"));
     }
-    if let Some(namespace) = query.given("namespace") {
-        job["Namespace"] = Value::String(namespace.to_owned());
-    }
-    let (errors, text, warnings) = body::check(cx, job)?;
+    let namespace = query.given("namespace").unwrap_or(&request.namespace);
+    let checked = body::check(cx, job.in_namespace(namespace))?;
     answer::plain(
         query,
         &json!({
             "DriverConfigValidated": true,
-            "ValidationErrors": errors,
-            "Error": text,
-            "Warnings": warnings,
+            "ValidationErrors": (!checked.errors.is_empty()).then_some(checked.errors),
+            "Error": checked.text,
+            "Warnings": checked.warnings,
         }),
     )
 }

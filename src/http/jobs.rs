@@ -9,7 +9,7 @@ use super::context::Context;
 use super::error::HttpError;
 use super::query::Query;
 use super::view::{self, AllocStubOptions};
-use super::{body, read};
+use super::{body, job_scale, job_versions, read};
 use crate::jobspec::{self, Inputs, NoFiles, Source};
 use crate::model::{Index, JobKey};
 use crate::state::Topic;
@@ -47,25 +47,31 @@ pub(super) async fn route(
     query: &Query,
     sent: &Bytes,
 ) -> Answer {
-    let (id, what) = split(path);
+    let (id, what, tag) = split(path);
+    let tag = tag.as_str();
     let key = JobKey::new(query.namespace(), id.as_str());
     let write = matches!(*method, Method::PUT | Method::POST);
     match (what, method) {
         ("", &Method::GET) => job(cx, query, &key).await,
         ("", &Method::DELETE) => super::job_write::deregister(cx, query, &key).await,
-        ("", _) if write => super::job_write::register(cx, query, sent).await,
+        ("", _) if write => super::job_write::register(cx, query, sent, Some(&key.id)).await,
         ("allocations", &Method::GET) => allocations(cx, query, &key).await,
         ("evaluations", &Method::GET) => evaluations(cx, query, &key).await,
-        ("versions", &Method::GET) => versions(cx, query, &key).await,
+        ("versions", &Method::GET) => job_versions::versions(cx, query, &key).await,
+        ("revert", _) if write => job_versions::revert(cx, query, &key, sent).await,
+        ("stable", _) if write => job_versions::stable(cx, query, &key, sent).await,
+        ("tag", _) => job_versions::tag(cx, method, query, &key, (tag, sent)).await,
+        ("scale", &Method::GET) => job_scale::status(cx, query, &key).await,
+        ("scale", _) if write => job_scale::scale(cx, query, &key, sent).await,
         ("summary", _) => summary(cx, query, &key).await,
         ("deployments", &Method::GET) => deployments(cx, query, &key).await,
         ("deployment", &Method::GET) => deployment(cx, query, &key).await,
         ("submission", &Method::GET) => submission(cx, query, &key).await,
         ("plan", _) if write => super::job_write::plan(cx, query, &key, sent).await,
         ("evaluate", _) if write => super::job_write::evaluate(cx, query, &key, sent).await,
-        ("services" | "actions", &Method::GET) => {
-            answer::indexed(query, 1, &Value::Array(Vec::new()))
-        }
+        ("services", &Method::GET) => answer::indexed(query, 1, &Value::Array(Vec::new())),
+        ("actions", &Method::GET) => actions(cx, query, &key),
+        ("dispatch" | "force", _) if write => Err(HttpError::later("launching children of jobs")),
         _ => Err(HttpError::method()),
     }
 }
@@ -74,6 +80,9 @@ const ASKED: &[&str] = &[
     "allocations",
     "evaluations",
     "versions",
+    "revert",
+    "stable",
+    "scale",
     "summary",
     "deployments",
     "deployment",
@@ -82,12 +91,23 @@ const ASKED: &[&str] = &[
     "evaluate",
     "services",
     "actions",
+    "dispatch",
 ];
 
-fn split(path: &str) -> (String, &str) {
+/// The ID, what is asked of it, and the version's name in `<id>/versions/<name>/tag`.
+fn split(path: &str) -> (String, &str, String) {
+    let unescape = super::query::unescape;
+    if let Some((rest, name)) = path.strip_suffix("/tag").and_then(|rest| rest.rsplit_once('/'))
+        && let Some(id) = rest.strip_suffix("/versions")
+    {
+        return (unescape(id), "tag", unescape(name));
+    }
+    if let Some(id) = path.strip_suffix("/periodic/force") {
+        return (unescape(id), "force", String::new());
+    }
     match path.rsplit_once('/') {
-        Some((id, what)) if ASKED.contains(&what) => (super::query::unescape(id), what),
-        Some(_) | None => (super::query::unescape(path), ""),
+        Some((id, what)) if ASKED.contains(&what) => (unescape(id), what, String::new()),
+        Some(_) | None => (unescape(path), "", String::new()),
     }
 }
 
@@ -131,7 +151,7 @@ async fn allocations(cx: &Context, query: &Query, key: &JobKey) -> Answer {
 }
 
 /// The newest of some rows' indexes; of none, the table's.
-fn newest(indexes: impl Iterator<Item = Index>, table: Index) -> Index {
+pub(super) fn newest(indexes: impl Iterator<Item = Index>, table: Index) -> Index {
     indexes.max().unwrap_or(table)
 }
 
@@ -148,29 +168,6 @@ async fn evaluations(cx: &Context, query: &Query, key: &JobKey) -> Answer {
             ),
             rows,
         )
-    })
-    .await
-}
-
-async fn versions(cx: &Context, query: &Query, key: &JobKey) -> Answer {
-    let topics =
-        [Topic::Row(RowKey::Job(key.clone())), Topic::OfJob(Table::JobVersions, key.clone())];
-    read::object(cx, query, &topics, "job versions not found", |state| {
-        let mut found = state.job_versions(key);
-        found.sort_by_key(|job| std::cmp::Reverse(job.version));
-        let index =
-            newest(found.iter().map(|job| job.modify_index), state.table_index(Table::JobVersions));
-        let answer = (!found.is_empty()).then(|| {
-            json!({
-                "Versions": found,
-                "Diffs": null,
-                "Index": index,
-                "KnownLeader": true,
-                "LastContact": 0,
-                "NextToken": "",
-            })
-        });
-        (index, answer)
     })
     .await
 }
@@ -205,11 +202,12 @@ async fn deployment(cx: &Context, query: &Query, key: &JobKey) -> Answer {
 }
 
 async fn submission(cx: &Context, query: &Query, key: &JobKey) -> Answer {
-    let version = query.number("version")?;
+    let version = query.given("version").and_then(|text| text.parse::<u64>().ok());
+    let version = version.ok_or_else(|| {
+        HttpError::bad_request("Unable to parse job submission version parameter")
+    })?;
     let topics = [Topic::Row(RowKey::Job(key.clone()))];
     read::object(cx, query, &topics, "job source not found", |state| {
-        let latest = state.job(key).map(|job| job.version);
-        let version = version.and_then(|v| u64::try_from(v).ok()).or(latest).unwrap_or_default();
         match state.job_submission(key, version) {
             Some(found) => (found.job_modify_index, Some(view::value(found))),
             None => (state.table_index(Table::Jobs), None),
@@ -219,7 +217,7 @@ async fn submission(cx: &Context, query: &Query, key: &JobKey) -> Answer {
 }
 
 /// `PUT /v1/jobs/parse`.
-pub(super) fn parse(cx: &Context, query: &Query, sent: &Bytes) -> Answer {
+pub(super) fn parse(query: &Query, sent: &Bytes) -> Answer {
     let request: body::ParseRequest = body::decode(sent)?;
     if request.job_hcl.is_empty() {
         return Err(HttpError::bad_request("Job spec is empty"));
@@ -232,11 +230,34 @@ pub(super) fn parse(cx: &Context, query: &Query, sent: &Bytes) -> Answer {
         vec![source("input.hcl-variables", request.variables)]
     };
     let inputs = Inputs { var_files, strict: false, ..Inputs::default() };
-    let job = jobspec::parse(&source("input.hcl", request.job_hcl), &inputs, &NoFiles)
-        .map_err(|error| HttpError::bad_request(jobspec::format_error(&error)))?;
+    let job = jobspec::parse(&source("input.hcl", request.job_hcl), &inputs, &NoFiles).map_err(
+        |error| {
+            let text = jobspec::format_error(&error);
+            HttpError::bad_request(format!("Failed to parse job: {text}"))
+        },
+    )?;
     if !request.canonicalize {
         return answer::plain(query, &job);
     }
-    let (job, _) = body::admit(cx, job)?;
-    answer::plain(query, &job)
+    answer::plain(query, &body::SentJob::read(job)?.canonical())
+}
+
+/// Commands people may run in the job's tasks by name.
+fn actions(cx: &Context, query: &Query, key: &JobKey) -> Answer {
+    let state = cx.state()?;
+    let job = state.job(key).ok_or_else(|| HttpError::not_found("job not found"))?;
+    let tasks = job.task_groups.iter().flat_map(|g| g.tasks.iter().map(move |t| (g, t)));
+    let actions = tasks.flat_map(|(group, task)| {
+        task.actions.iter().map(move |action| {
+            json!({
+                "Name": action.name,
+                "Command": action.command,
+                "Args": action.args,
+                "TaskName": task.name,
+                "TaskGroupName": group.name,
+            })
+        })
+    });
+    let actions: Vec<Value> = actions.collect();
+    answer::indexed(query, job.modify_index, &actions)
 }

@@ -22,15 +22,16 @@ pub(super) fn page(query: &Query, rows: Vec<(String, Value)>) -> Result<Page, Ht
     if let Some(text) = query.given("filter") {
         rows = filtered(text, rows)?;
     }
-    if query.flag("reverse", false)? {
+    // Nomad: a flag that cannot be read is as if it were not there.
+    let reverse = query.flag("reverse", false).unwrap_or_default();
+    if reverse {
         rows.reverse();
     }
     if let Some(token) = query.given("next_token") {
         // A page begins with the row that the token names, or where it would stand when that has gone.
-        let reverse = query.flag("reverse", false)?;
         let from = rows.iter().position(|(key, _)| key == token).or_else(|| {
             rows.iter().position(|(key, _)| {
-                if reverse { key.as_str() <= token } else { key.as_str() >= token }
+                if reverse { place(key) <= place(token) } else { place(key) >= place(token) }
             })
         });
         rows.drain(..from.unwrap_or(rows.len()));
@@ -44,14 +45,28 @@ pub(super) fn page(query: &Query, rows: Vec<(String, Value)>) -> Result<Page, Ht
     Ok(Page { rows: rows.into_iter().map(|(_, row)| row).collect(), next })
 }
 
-fn filtered(text: &str, rows: Vec<(String, Value)>) -> Result<Vec<(String, Value)>, HttpError> {
-    let refused = |reason: String| {
-        HttpError::bad_request(format!("failed to read filter expression: {reason}"))
-    };
-    let filter = Filter::parse(text).map_err(|error| refused(error.to_string()))?;
+/// Where a key stands: those that begin with an index are ordered by it as a number.
+fn place(key: &str) -> (u64, &str) {
+    let numbered = key.split_once('.').and_then(|(index, id)| Some((index.parse().ok()?, id)));
+    numbered.unwrap_or((0, key))
+}
+
+/// The rows that match a filter expression.
+pub(super) fn filtered(
+    text: &str,
+    rows: Vec<(String, Value)>,
+) -> Result<Vec<(String, Value)>, HttpError> {
+    let filter = Filter::parse(text).map_err(|error| {
+        HttpError::bad_request(format!(
+            "failed to create result paginator: failed to read filter expression: {error}"
+        ))
+    })?;
     let mut kept = Vec::new();
     for (key, row) in rows {
-        if filter.matches(&row, &Shape::Noun).map_err(|error| refused(error.to_string()))? {
+        let matches = filter.matches(&row, &Shape::Noun).map_err(|error| {
+            HttpError::bad_request(format!("failed to read result page: {error}"))
+        })?;
+        if matches {
             kept.push((key, row));
         }
     }

@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use axum::http::Method;
 use serde_json::json;
 
-use super::allocations::check_prefix;
+use super::allocations::{check_id, check_prefix};
 use super::answer::{self, Answer};
 use super::context::Context;
 use super::error::HttpError;
@@ -18,7 +18,7 @@ use crate::state::{RowKey, Table};
 /// `GET /v1/nodes`.
 pub(super) async fn list(cx: &Context, query: &Query) -> Answer {
     let prefix = query.text("prefix").to_owned();
-    check_prefix(&prefix)?;
+    check_prefix("node", &prefix)?;
     let (resources, os) = (query.flag("resources", false)?, query.flag("os", false)?);
     read::rows(cx, query, &[Topic::Table(Table::Nodes)], |state| {
         let nodes = state.nodes_by_prefix(&prefix);
@@ -50,11 +50,13 @@ pub(super) async fn route(
         "" | "allocations" | "evaluate" | "eligibility" | "drain" | "purge" => {
             Err(HttpError::method())
         }
-        _ => Err(HttpError::not_found("resource not found")),
+        // Nomad: anything else is taken for a part of the id.
+        _ => Err(check_id("node", path).err().unwrap_or_else(HttpError::nowhere)),
     }
 }
 
 async fn node(cx: &Context, query: &Query, id: &NodeId) -> Answer {
+    check_id("node", id.as_str())?;
     let topics = [Topic::Row(RowKey::Node(id.clone()))];
     read::object(cx, query, &topics, "node not found", |state| match state.node(id) {
         Some(node) => (node.modify_index, Some(view::node_view(node))),
@@ -73,19 +75,15 @@ async fn allocations(cx: &Context, query: &Query, id: &NodeId) -> Answer {
     .await
 }
 
-fn refused(error: &crate::server::ServerError) -> HttpError {
-    HttpError::from_error(error.kind(), error)
-}
-
 async fn evaluate(cx: &Context, query: &Query, id: &NodeId) -> Answer {
-    let done = cx.server()?.evaluate_node(id).await.map_err(|error| refused(&error))?;
+    let done = cx.server()?.evaluate_node(id).await.map_err(HttpError::refused)?;
     answer::indexed(
         query,
         done.index,
         &json!({
             "HeartbeatTTL": 0,
             "EvalIDs": done.eval_ids,
-            "EvalCreateIndex": done.index,
+            "EvalCreateIndex": done.eval_create_index,
             "NodeModifyIndex": done.index,
             "LeaderRPCAddr": cx.facts.leader(),
             "NumNodes": cx.state()?.nodes().count(),
@@ -96,7 +94,7 @@ async fn evaluate(cx: &Context, query: &Query, id: &NodeId) -> Answer {
 }
 
 async fn eligibility(cx: &Context, query: &Query, id: &NodeId, sent: &Bytes) -> Answer {
-    let request: body::EligibilityRequest = body::decode(sent)?;
+    let request: body::EligibilityRequest = body::decode_or_default(sent)?;
     let eligibility = match request.eligibility.as_str() {
         "eligible" => Eligibility::Eligible,
         "ineligible" => Eligibility::Ineligible,
@@ -107,18 +105,15 @@ async fn eligibility(cx: &Context, query: &Query, id: &NodeId, sent: &Bytes) -> 
             ));
         }
     };
-    let done = cx
-        .server()?
-        .update_node_eligibility(id, eligibility)
-        .await
-        .map_err(|error| refused(&error))?;
+    let done =
+        cx.server()?.update_node_eligibility(id, eligibility).await.map_err(HttpError::refused)?;
     answer::indexed(
         query,
         done.index,
         &json!({
             "NodeModifyIndex": done.index,
             "EvalIDs": done.eval_ids,
-            "EvalCreateIndex": if done.eval_ids.is_empty() { 0 } else { done.index },
+            "EvalCreateIndex": done.eval_create_index,
             "Index": done.index,
         }),
     )
@@ -134,28 +129,28 @@ async fn drain(cx: &Context, query: &Query, id: &NodeId, sent: &Bytes) -> Answer
     let meta = request.meta.unwrap_or_default();
     let server = cx.server()?;
     let drained = server.update_node_drain(id, spec, request.mark_eligible, meta).await;
-    let done = drained.map_err(|error| refused(&error))?;
+    let done = drained.map_err(HttpError::refused)?;
     answer::indexed(
         query,
         done.index,
         &json!({
             "NodeModifyIndex": done.index,
             "EvalIDs": done.eval_ids,
-            "EvalCreateIndex": if done.eval_ids.is_empty() { 0 } else { done.index },
+            "EvalCreateIndex": done.eval_create_index,
             "Index": done.index,
         }),
     )
 }
 
 async fn purge(cx: &Context, query: &Query, id: &NodeId) -> Answer {
-    let done = cx.server()?.purge_node(id).await.map_err(|error| refused(&error))?;
+    let done = cx.server()?.purge_node(id).await.map_err(HttpError::refused)?;
     answer::indexed(
         query,
         done.index,
         &json!({
             "NodeModifyIndex": done.index,
             "EvalIDs": done.eval_ids,
-            "EvalCreateIndex": if done.eval_ids.is_empty() { 0 } else { done.index },
+            "EvalCreateIndex": done.eval_create_index,
             "HeartbeatTTL": 0,
             "Index": done.index,
         }),

@@ -89,6 +89,19 @@ impl Query {
         Ok((index, wait))
     }
 
+    /// Whether the parameters that every read takes can be read.
+    pub(super) fn check(&self) -> Result<(), HttpError> {
+        if self.flag("stale", false).is_err() {
+            let text = "Expect `true` or `false` for `stale` query string parameter";
+            return Err(HttpError::bad_request(text));
+        }
+        if self.number("per_page").is_err() {
+            let text = "Expect a number for `per_page` query string parameter";
+            return Err(HttpError::bad_request(text));
+        }
+        Ok(())
+    }
+
     /// Whether JSON is indented.
     pub(super) fn is_pretty(&self) -> bool {
         self.values.get("pretty").is_some_and(|value| value != "0")

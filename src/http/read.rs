@@ -17,6 +17,7 @@ pub(super) async fn rows(
     topics: &[Topic],
     mut read: impl FnMut(&State) -> (Index, Vec<(String, Value)>),
 ) -> Answer {
+    query.check()?;
     let (after, wait) = query.wait()?;
     let (_, index, rows) = cx.watch()?.block(topics, after, wait, |state| read(state)).await;
     let page = list::page(query, rows)?;
@@ -32,6 +33,7 @@ pub(super) async fn object(
     missing: &str,
     mut read: impl FnMut(&State) -> (Index, Option<Value>),
 ) -> Answer {
+    query.check()?;
     let (after, wait) = query.wait()?;
     let (_, index, found) = cx.watch()?.block(topics, after, wait, |state| read(state)).await;
     match found {
@@ -47,6 +49,7 @@ pub(super) async fn value(
     topics: &[Topic],
     mut read: impl FnMut(&State) -> (Index, Value),
 ) -> Answer {
+    query.check()?;
     let (after, wait) = query.wait()?;
     let (_, index, found) = cx.watch()?.block(topics, after, wait, |state| read(state)).await;
     answer::indexed(query, index.max(1), &found)

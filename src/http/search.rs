@@ -16,32 +16,51 @@ use crate::sys::report::Kind;
 /// So many of each context, no more.
 const LIMIT: usize = 20;
 
-const CONTEXTS: [&str; 7] =
-    ["allocs", "deployment", "evals", "jobs", "namespaces", "node_pools", "nodes"];
+/// What is searched, in the order in which Nomad names them.
+const CONTEXTS: [&str; 12] = [
+    "allocs",
+    "jobs",
+    "nodes",
+    "node_pools",
+    "evals",
+    "deployment",
+    "plugins",
+    "volumes",
+    "scaling_policy",
+    "vars",
+    "namespaces",
+    "host_volumes",
+];
 
-/// Nomad knows these too; here nothing of them exists yet, so nothing is found.
-const EMPTY: [&str; 6] = ["plugins", "scaling_policy", "vars", "volumes", "host_volumes", "quotas"];
+/// These are found by the beginning of a UUID.
+const BY_ID: [&str; 4] = ["allocs", "nodes", "evals", "deployment"];
 
 /// `PUT /v1/search`.
 pub(super) fn prefix(cx: &Context, query: &Query, sent: &Bytes) -> Answer {
     let request: body::SearchRequest = body::decode(sent)?;
+    let prefix = request.prefix.as_str();
     let contexts: Vec<&str> = match request.context.as_str() {
-        "all" => CONTEXTS.to_vec(),
-        one if CONTEXTS.contains(&one) || EMPTY.contains(&one) => vec![one],
+        // Nomad: what cannot be an id is not looked for among those.
+        "all" => {
+            let is_id = prefix.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+            CONTEXTS.into_iter().filter(|one| is_id || !BY_ID.contains(one)).collect()
+        }
+        one if CONTEXTS.contains(&one) => vec![one],
         other => {
-            let text = format!("context \"{other}\" is not one of {}, all", CONTEXTS.join(", "));
+            let known = CONTEXTS.join(" ");
+            let text = format!(
+                "context must be one of [{known}] or 'all' for all contexts; got \"{other}\""
+            );
             return Err(HttpError::of(Kind::Internal, text));
         }
     };
     let state = cx.state()?;
     let (mut matches, mut truncations, mut index) = (Map::new(), Map::new(), 0);
     for context in contexts {
-        let mut found = find(&state, query, context, &request.prefix);
+        let mut found = find(&state, query, context, prefix);
         let cut = found.len() > LIMIT;
         found.truncate(LIMIT);
-        if !found.is_empty() {
-            index = index.max(state.table_index(table(context)));
-        }
+        index = index.max(table(context).map_or(0, |table| state.table_index(table)));
         let list = if found.is_empty() { Value::Null } else { found.into() };
         matches.insert(context.to_owned(), list);
         truncations.insert(context.to_owned(), cut.into());
@@ -60,16 +79,17 @@ pub(super) fn prefix(cx: &Context, query: &Query, sent: &Bytes) -> Answer {
     )
 }
 
-fn table(context: &str) -> Table {
-    match context {
+fn table(context: &str) -> Option<Table> {
+    Some(match context {
         "allocs" => Table::Allocs,
         "deployment" => Table::Deployments,
         "evals" => Table::Evals,
         "namespaces" => Table::Namespaces,
         "node_pools" => Table::NodePools,
         "nodes" => Table::Nodes,
-        _ => Table::Jobs,
-    }
+        "jobs" => Table::Jobs,
+        _ => return None,
+    })
 }
 
 fn find(state: &State, query: &Query, context: &str, prefix: &str) -> Vec<String> {

@@ -106,8 +106,11 @@ fn null_when_empty(list: Value) -> Value {
 pub(super) fn alloc_view(alloc: &Allocation) -> Value {
     let mut view = value(alloc);
     view["TaskStates"] = task_states(alloc);
-    let shared =
-        Resources { disk_mb: alloc.allocated_resources.shared.disk_mb, ..Resources::default() };
+    let shared = Resources {
+        disk_mb: alloc.allocated_resources.shared.disk_mb,
+        networks: alloc.allocated_resources.shared.networks.clone(),
+        ..Resources::default()
+    };
     let mut total = shared.clone();
     let mut tasks = Map::new();
     for (name, given) in &alloc.allocated_resources.tasks {
@@ -126,6 +129,7 @@ pub(super) fn alloc_view(alloc: &Allocation) -> Value {
     view["Resources"] = value(&total);
     view["SharedResources"] = value(&shared);
     view["TaskResources"] = Value::Object(tasks);
+    view["SigningKeyID"] = Value::String(String::new());
     view
 }
 
@@ -183,6 +187,31 @@ pub(super) fn eval_view(eval: &Evaluation) -> Value {
     value(eval)
 }
 
+/// An evaluation beside the one that was asked for.
+pub(super) fn eval_stub(eval: &Evaluation) -> Value {
+    let wait_until = (!eval.wait_until.is_never()).then(|| eval.wait_until.rfc3339());
+    json!({
+        "ID": eval.id,
+        "Namespace": eval.namespace,
+        "Priority": eval.priority,
+        "Type": eval.kind,
+        "TriggeredBy": eval.triggered_by,
+        "JobID": eval.job_id,
+        "NodeID": eval.node_id,
+        "DeploymentID": eval.deployment_id,
+        "Status": eval.status,
+        "StatusDescription": eval.status_description,
+        "WaitUntil": wait_until,
+        "NextEval": eval.next_eval,
+        "PreviousEval": eval.previous_eval,
+        "BlockedEval": eval.blocked_eval,
+        "CreateIndex": eval.create_index,
+        "ModifyIndex": eval.modify_index,
+        "CreateTime": eval.create_time,
+        "ModifyTime": eval.modify_time,
+    })
+}
+
 /// A node in a list.
 pub(super) fn node_stub(node: &Node, with_resources: bool, with_os: bool) -> Value {
     let address = node.http_addr.rsplit_once(':').map_or(node.http_addr.as_str(), |(host, _)| host);
@@ -190,7 +219,6 @@ pub(super) fn node_stub(node: &Node, with_resources: bool, with_os: bool) -> Val
     let mut stub = json!({
         "Address": address.trim_matches(['[', ']']),
         "ID": node.id,
-        "Attributes": null,
         "Datacenter": node.datacenter,
         "Name": node.name,
         "NodePool": node.node_pool,

@@ -127,10 +127,7 @@ pub fn admit(
     }
     implied::constraints(&mut job);
     implied::identities(&mut job);
-    if let Some(name) = unknown_type {
-        errors.push(format!("Invalid job type: \"{name}\""));
-    }
-    validate::job(&job, around, &mut errors);
+    validate::job(&job, unknown_type.as_deref(), around, &mut errors);
     if !errors.is_empty() {
         return Err(Invalid::Rules(errors));
     }

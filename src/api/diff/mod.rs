@@ -143,6 +143,27 @@ pub fn between(old: Option<&model::Job>, new: Option<&model::Job>) -> JobDiff {
     job::diff(id, &value(old), &value(new))
 }
 
+/// As [`between`], without what is the same: how versions of a job are listed.
+pub fn between_versions(old: &model::Job, new: &model::Job) -> JobDiff {
+    let mut diff = between(Some(old), Some(new));
+    shorten(&mut diff.fields, &mut diff.objects);
+    for group in &mut diff.task_groups {
+        shorten(&mut group.fields, &mut group.objects);
+        for task in &mut group.tasks {
+            shorten(&mut task.fields, &mut task.objects);
+        }
+    }
+    diff
+}
+
+fn shorten(fields: &mut Vec<FieldDiff>, objects: &mut Vec<ObjectDiff>) {
+    fields.retain(|field| field.kind != DiffType::None);
+    objects.retain(|object| object.kind != DiffType::None);
+    for object in objects {
+        shorten(&mut object.fields, &mut object.objects);
+    }
+}
+
 /// The name of an element of a list.
 fn name_of(value: &Value) -> &str {
     value["Name"].as_str().unwrap_or_default()

@@ -19,8 +19,13 @@ mod task;
 mod template;
 mod volume;
 
-/// All that is wrong with a job.
-pub(super) fn job(job: &Job, around: &Surroundings, errors: &mut Errors) {
+/// All that is wrong with a job. Its type cannot be wrong here, so one that does not exist comes beside it.
+pub(super) fn job(
+    job: &Job,
+    unknown_type: Option<&str>,
+    around: &Surroundings,
+    errors: &mut Errors,
+) {
     vault_and_consul(job, errors);
     if !around.namespaces.contains(&job.namespace) {
         errors
@@ -30,14 +35,17 @@ pub(super) fn job(job: &Job, around: &Surroundings, errors: &mut Errors) {
         errors
             .push(format!("job \"{}\" is in nonexistent node pool \"{}\"", job.id, job.node_pool));
     }
-    errors.append(core(job));
+    errors.append(core(job, unknown_type));
     limits(job, around, errors);
     enterprise(job, errors);
 }
 
-fn core(job: &Job) -> Errors {
+fn core(job: &Job, unknown_type: Option<&str>) -> Errors {
     let mut errors = Errors::default();
     names(job, &mut errors);
+    if let Some(name) = unknown_type {
+        errors.push(format!("Invalid job type: \"{name}\""));
+    }
     if job.datacenters.iter().any(String::is_empty) {
         errors.push("Job datacenter must be non-empty string");
     }
