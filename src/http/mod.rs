@@ -6,6 +6,7 @@
 //! decided here about jobs or nodes: that is `api`'s, `server`'s and the scheduler's.
 //!
 //! Nomad: job IDs may hold slashes, so below `/v1/job/` a path is read from its end; POST and PUT are the same.
+#![doc = include_str!("../docs/api.md")]
 
 mod agent;
 mod allocations;

@@ -164,12 +164,19 @@ pub struct AllocatedPort {
     /// The port on the host.
     pub value: u16,
     /// The port inside the allocation; 0 when it is the same.
+    #[serde(skip_serializing_if = "is_zero")]
     pub to: u16,
     /// The host's address it is published on.
     #[serde(rename = "HostIP")]
     pub host_ip: String,
     /// Whether others may have it too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub ignore_collision: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(port: &u16) -> bool {
+    *port == 0
 }
 
 impl From<&Port> for AllocatedPort {

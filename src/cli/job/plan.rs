@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use super::source::{self, SourceArgs};
 use crate::api::client::escape;
+use crate::api::diff::text::Color;
+use crate::api::diff::{self, JobDiff};
 use crate::cli::connection::{Connection, failed};
 use crate::cli::exit::{Failure, Outcome};
 use crate::cli::format::{self, number, text};
@@ -48,6 +50,12 @@ async fn plan(args: &Args, connection: &Connection) -> Outcome {
     if args.json_output {
         output::line(format::json(&answer));
         return Ok(exit_code(&answer));
+    }
+    if wants_diff {
+        // Nothing to show is no reason to fail: the agent may be older or newer than this program.
+        let diff: JobDiff = serde_json::from_value(answer["Diff"].clone()).unwrap_or_default();
+        let color = if connection.colors() { Color::On } else { Color::Off };
+        output::line(format!("{}\n", diff::text::job(&diff, color, args.verbose)));
     }
     output::line("Scheduler dry-run:");
     output::line(dry_run(&answer));
