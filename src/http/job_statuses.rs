@@ -34,13 +34,14 @@ pub(super) async fn statuses(cx: &Context, method: &Method, query: &Query, sent:
     let tables = [Table::Jobs, Table::Allocs, Table::Deployments];
     let topics = tables.map(Topic::Table);
     read::rows(cx, query, &topics, |state| {
-        let wanted = |job: &Job| match asked.is_empty() {
-            true => {
+        let wanted = |job: &Job| {
+            if asked.is_empty() {
                 query.wants_namespace(&job.namespace)
                     && job.id.starts_with(&prefix)
                     && (children || job.parent_id.is_empty())
+            } else {
+                asked.contains(&job.key())
             }
-            false => asked.contains(&job.key()),
         };
         let mut jobs: Vec<_> = state.jobs().filter(|job| wanted(job)).collect();
         jobs.sort_by(|a, b| (a.modify_index, &a.id).cmp(&(b.modify_index, &b.id)));

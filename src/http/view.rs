@@ -252,3 +252,6 @@ pub(super) fn node_view(node: &Node) -> Value {
     view["Drain"] = Value::Bool(node.drain_strategy.is_some());
     view
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@ mod api;
 mod client;
 mod driver;
 mod e2e;
+mod http;
 mod image;
 mod jobspec;
 mod network;
