@@ -104,7 +104,8 @@ fn elsewhere(path: &str) -> Option<String> {
         }
     }
     let tail = if path.ends_with('/') && !clean.is_empty() { "/" } else { "" };
-    Some(format!("/{}{tail}", clean.join("/")))
+    // Browsers take `/\evil.example` for another host.
+    Some(format!("/{}{tail}", clean.join("/").replace('\\', "%5C")))
 }
 
 fn redirect(place: &str, query: Option<&str>) -> Response {
@@ -135,6 +136,7 @@ mod tests {
         assert_eq!(elsewhere("//v1/jobs").as_deref(), Some("/v1/jobs"));
         assert_eq!(elsewhere("/v1/../../etc/").as_deref(), Some("/etc/"));
         assert_eq!(elsewhere("/v1/deployment").as_deref(), Some("/v1/deployment/"));
+        assert_eq!(elsewhere("//\\evil.example").as_deref(), Some("/%5Cevil.example"));
         assert_eq!(elsewhere("/v1/jobs"), None);
     }
 
