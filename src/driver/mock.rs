@@ -51,7 +51,7 @@ pub(super) fn plan(config: &Map<String, Value>) -> Result<Plan, DriverError> {
         stdout: keys.text("stdout_string")?.unwrap_or_default(),
         stdout_repeat: keys.natural("stdout_repeat")?.unwrap_or(0),
     };
-    Ok(Plan { image: None, work: Work::Mock(work) })
+    Ok(Plan::of(Work::Mock(work)))
 }
 
 fn small(keys: &Keys<'_>, key: &str) -> Result<i32, DriverError> {

@@ -42,7 +42,7 @@ pub use self::context::{
 };
 pub use self::error::DriverError;
 pub use self::handle::{ExitResult, StoredHandle, TaskHandle};
-pub use self::plan::{ImageNeed, Plan, RegistryAuth, TaskConfig};
+pub use self::plan::{ImageNeed, NetworkNeed, Plan, RegistryAuth, TaskConfig};
 pub use self::process::{ProcessId, become_subreaper};
 pub use self::session::{ExecEvent, ExecInput, ExecOutput, ExecRequest, ExecSession, TerminalSize};
 

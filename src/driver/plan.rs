@@ -16,7 +16,32 @@ pub struct TaskConfig {
 pub struct Plan {
     /// The image the client has to provide in [`super::TaskContext::image`].
     pub image: Option<ImageNeed>,
+    /// The network the task wants, where its config says one.
+    pub network: NetworkNeed,
+    /// Labels of the group's ports that the task publishes.
+    pub ports: Vec<String>,
     pub(super) work: Work,
+}
+
+/// The network a task's config asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NetworkNeed {
+    /// The group's.
+    #[default]
+    Group,
+    /// One that is not the host's. Nomad: a docker task has it also in a group of mode `host`, with its `ports`
+    /// published; the client makes a namespace for it.
+    Own,
+    /// The host's, whatever the group has.
+    Host,
+    /// None at all; the driver makes an empty namespace.
+    Nothing,
+}
+
+impl Plan {
+    pub(super) fn of(work: Work) -> Self {
+        Self { image: None, network: NetworkNeed::Group, ports: Vec::new(), work }
+    }
 }
 
 /// An image a task needs.

@@ -35,7 +35,7 @@ pub(super) fn plan(config: &Map<String, Value>) -> Result<Plan, DriverError> {
         oom_score_adj,
         denied_env: keys.texts("denied_envvars")?,
     };
-    Ok(Plan { image: None, work: Work::Process(work) })
+    Ok(Plan::of(Work::Process(work)))
 }
 
 pub(super) fn fingerprint() -> Fingerprint {

@@ -102,7 +102,8 @@ impl ExecOutput {
             Tag::Stdout => Some(ExecEvent::Stdout(bytes)),
             Tag::Stderr => Some(ExecEvent::Stderr(bytes)),
             Tag::Exited => {
-                drop(self.helper.wait().await);
+                // It may stay for what the command left running; then the runtime reaps it later.
+                drop(self.helper.try_wait());
                 let code = bytes.try_into().map_or(1, i32::from_le_bytes);
                 Some(ExecEvent::Exited(code))
             }

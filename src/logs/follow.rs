@@ -56,6 +56,17 @@ struct Current {
     at: u64,
 }
 
+impl Current {
+    fn read(&mut self, prefix: &str) -> io::Result<Option<Piece>> {
+        let mut data = vec![0; PIECE];
+        let count = self.file.read_at(&mut data, self.at)?;
+        data.truncate(count);
+        self.at += count as u64;
+        let piece = Piece { file: format!("{prefix}{}", self.number), offset: self.at, data };
+        Ok((count > 0).then_some(piece))
+    }
+}
+
 impl Follow {
     /// Opens the log of `task` in `dir`. With `follow`, [`Follow::next`] waits at the end for more.
     pub fn open(
@@ -105,19 +116,20 @@ impl Follow {
                 }
                 continue;
             };
-            let mut data = vec![0; PIECE];
-            let count = current.file.read_at(&mut data, current.at)?;
-            if count > 0 {
-                data.truncate(count);
-                current.at += count as u64;
-                let file = format!("{}{}", self.prefix, current.number);
-                return Ok(Some(Piece { file, offset: current.at, data }));
+            if let Some(piece) = current.read(&self.prefix)? {
+                return Ok(Some(piece));
             }
             let number = current.number;
-            match self.numbers()?.into_iter().find(|next| *next > number) {
-                Some(next) => self.current = Some(self.start(next)?),
-                None => return Ok(None),
+            let Some(next) = self.numbers()?.into_iter().find(|next| *next > number) else {
+                return Ok(None);
+            };
+            // The next file says that this one is complete, but not that it was when it was read above.
+            if let Some(current) = &mut self.current
+                && let Some(piece) = current.read(&self.prefix)?
+            {
+                return Ok(Some(piece));
             }
+            self.current = Some(self.start(next)?);
         }
     }
 

@@ -1,17 +1,15 @@
-//! ◇ A task's output on disk: written with rotation, read as one stream, framed for the API.
+//! ◇ A task's output on disk: written with rotation, read as one stream.
 //!
 //! Nomad: the output of a task is `<task>.stdout.<n>` and `<task>.stderr.<n>` in the allocation's log
 //! directory; `n` only rises, the oldest files go, and a reader sees one stream over all of them.
 //!
 //! - [`rotate`]: where a chunk goes, and the writer that a task's shim uses. No thread, no runtime.
 //! - [`follow`]: reading across files, from the start or back from the end, waiting on inotify.
-//! - [`frame`]: Nomad's `StreamFrame`.
 //!
 //! The log directory lies where tasks can write, so every open refuses links and anything but a regular file.
 //! This room does not know where the directory is, who may read it, or when a task ends: the client says so.
 
 pub mod follow;
-pub mod frame;
 pub mod rotate;
 
 use std::io;

@@ -4,17 +4,20 @@
 //! The task's cgroup is `<parent>/<alloc id>.<task>` in each hierarchy. libcontainer only joins what is made
 //! here, so a container and a raw process are limited by the same few lines.
 
+mod bpf;
+pub(super) mod devices;
 mod kill;
 pub(super) mod limits;
 pub(super) mod stats;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use nix::poll::{PollTimeout, poll};
 
-use self::limits::{Limits, Version};
+use self::limits::{Limits, Setting, Version};
 
 /// v1 controllers a task is put into. Others (blkio, devices, …) libcontainer joins by itself.
 const CONTROLLERS: [&str; 6] = ["cpu", "cpuacct", "cpuset", "freezer", "memory", "pids"];
@@ -132,14 +135,24 @@ impl Cgroup {
         for setting in limits::settings(self.version(), limits) {
             let Some(dir) = self.dir(setting.controller) else { continue };
             let written = write_value(&dir.join(setting.file), &setting.value);
-            if setting.required {
-                written.map_err(|source| {
-                    let what = format!("set {} to {}: {source}", setting.file, setting.value);
-                    io::Error::new(source.kind(), what)
-                })?;
+            match written {
+                Err(source) if setting.required => return Err(refused(&dir, &setting, source)),
+                Ok(()) | Err(_) => {}
             }
         }
         Ok(())
+    }
+
+    /// Keeps every device but the listed ones from the processes in it. On v1 libcontainer does that, with rules
+    /// of the same meaning. Fails on a v2 kernel without `CGROUP_BPF`.
+    pub(super) fn guard_devices(&self, rules: &[devices::Rule]) -> io::Result<()> {
+        match &self.layout {
+            Layout::V1(_) => Ok(()),
+            Layout::V2(mount) => {
+                let dir = File::open(mount.join(&self.path))?;
+                bpf::attach(dir.as_fd(), &devices::program(rules))
+            }
+        }
     }
 
     /// The open `cgroup.procs` files: a process that writes `0` into each has joined.
@@ -191,6 +204,16 @@ impl Cgroup {
         }
         Ok(())
     }
+}
+
+fn refused(dir: &Path, setting: &Setting, source: io::Error) -> io::Error {
+    let Setting { controller, file, value, .. } = setting;
+    let what = if source.kind() == io::ErrorKind::NotFound {
+        format!("the {controller} controller is not available in {}", dir.display())
+    } else {
+        format!("set {file} to {value}: {source}")
+    };
+    io::Error::new(source.kind(), what)
 }
 
 /// `<parent>/<alloc id>.<task>`; bytes that could mean something to a path are written as `%xx`.

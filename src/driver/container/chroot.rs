@@ -52,7 +52,7 @@ pub(in crate::driver) fn plan(
         capabilities: caps::resolve(wish)?,
         ..ContainerPlan::bare(Root::Host)
     };
-    Ok(Plan { image: None, work: Work::Container(Box::new(container)) })
+    Ok(Plan::of(Work::Container(Box::new(container))))
 }
 
 #[cfg(test)]

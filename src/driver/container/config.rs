@@ -9,7 +9,7 @@ use super::mounts::{self, HostPaths};
 use super::plan::{Bounds, ContainerPlan, Dns, Network, Root, Trait, Ulimit};
 use crate::driver::config::{Keys, Schema};
 use crate::driver::context::Device;
-use crate::driver::plan::{ImageNeed, Plan, RegistryAuth, Work};
+use crate::driver::plan::{ImageNeed, NetworkNeed, Plan, RegistryAuth, Work};
 use crate::driver::{DriverError, Settings};
 
 const DRIVER: &str = "docker";
@@ -132,8 +132,16 @@ pub(in crate::driver) fn plan(
         sysctl: sysctl(&keys)?,
         labels: keys.pairs("labels")?,
     };
-    keys.texts("ports")?;
-    Ok(Plan { image: Some(image(&keys)?), work: Work::Container(Box::new(container)) })
+    Ok(Plan {
+        image: Some(image(&keys)?),
+        network: match container.network {
+            Network::Group => NetworkNeed::Own,
+            Network::Host => NetworkNeed::Host,
+            Network::Nothing => NetworkNeed::Nothing,
+        },
+        ports: keys.texts("ports")?,
+        work: Work::Container(Box::new(container)),
+    })
 }
 
 fn image(keys: &Keys<'_>) -> Result<ImageNeed, DriverError> {

@@ -12,9 +12,9 @@
 //! copied; what the task writes goes to `upper` in its state directory and is removed with it.
 //!
 //! Posture: Docker's capabilities, seccomp profile, masked and read-only paths, and `no_new_privileges`, which
-//! Docker leaves off (`security_opt = ["no-new-privileges=false"]` does too). Devices are allowed by list on
-//! cgroup v1; on v2, where that takes a BPF program, a container has no `CAP_MKNOD` and its root is mounted
-//! `nodev`, so the nodes it is given are all it has.
+//! Docker leaves off (`security_opt = ["no-new-privileges=false"]` does too). Devices are allowed by list: on
+//! cgroup v1 by its controller, on v2 by a BPF program. Where the kernel has no such programs, a container has no
+//! `CAP_MKNOD` and its root is mounted `nodev`, so the nodes it is given are all it has.
 
 mod caps;
 pub(super) mod chroot;
@@ -63,9 +63,31 @@ fn missing() -> Option<String> {
             return Some(format!("the kernel has no {namespace} namespaces"));
         }
     }
-    let filesystems = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
-    if !filesystems.lines().any(|line| line.ends_with("\toverlay")) {
-        return Some("the kernel has no overlayfs loaded; try `modprobe overlay`".to_owned());
+    let release = nix::sys::utsname::uname().ok().map(|name| name.release().to_owned());
+    if release
+        .and_then(|release| version_of(release.to_str()?))
+        .is_none_or(|version| version < (5, 12))
+    {
+        return Some("containers need Linux 5.12 or newer".to_owned());
+    }
+    if let Err(error) = rootfs::probe_overlay() {
+        return Some(format!("the kernel has no overlayfs: {error}"));
     }
     Layout::detect().err().map(|error| error.to_string())
+}
+
+/// The first two numbers of a kernel release.
+fn version_of(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn releases_compare_by_number() {
+        assert_eq!(super::version_of("6.1.0-9-amd64"), Some((6, 1)));
+        assert_eq!(super::version_of("5.9-rc1"), Some((5, 9)));
+        assert_eq!(super::version_of("x"), None);
+    }
 }

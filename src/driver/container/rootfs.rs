@@ -54,6 +54,20 @@ pub(super) fn overlay(
     Ok(())
 }
 
+/// Whether the kernel has overlayfs; loads its module if it is one.
+#[expect(unsafe_code, reason = "fsopen(2) has no safe wrapper")]
+pub(super) fn probe_overlay() -> io::Result<()> {
+    // SAFETY: reads a C string, returns a descriptor or -1.
+    let fd = unsafe { libc::syscall(libc::SYS_fsopen, c"overlay".as_ptr(), libc::FSOPEN_CLOEXEC) };
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel just made it for us; closing it is all that is done with it.
+    drop(unsafe { OwnedFd::from_raw_fd(fd) });
+    Ok(())
+}
+
 fn directory(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     open(path, flags, Mode::empty()).map_err(|errno| {

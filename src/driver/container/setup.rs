@@ -13,10 +13,11 @@ use nix::sys::stat::{Mode, major, minor};
 use super::chroot::HOST_DIRS;
 use super::plan::{ContainerPlan, Network, Root, Source};
 use super::rootfs::{self, Access, Resolve};
-use super::spec::{self, Bind, DeviceNode, Input};
+use super::spec::{self, Bind, DeviceNode, Guard, Input};
 use super::{etc, runtime};
 use crate::driver::cgroup::Cgroup;
-use crate::driver::cgroup::limits::{Limits, Version};
+use crate::driver::cgroup::devices::{Kind, Rule, STANDARD};
+use crate::driver::cgroup::limits::Limits;
 use crate::driver::container::plan::Trait;
 use crate::driver::context::{Device, TaskContext};
 use crate::driver::users::{self, Identity};
@@ -70,7 +71,9 @@ pub(in crate::driver) fn prepare(
 ) -> Result<Bundle, String> {
     let state = &context.dirs.state;
     rootfs::leave_the_hosts_mounts().map_err(told("make a mount namespace"))?;
-    let root = mount_root(plan, context, cgroup.version())?;
+    let devices = planned_devices(plan, context)?;
+    let guard = guard(plan, cgroup, &devices);
+    let root = mount_root(plan, context, guard)?;
     let identity = identity(plan, context, &root)?;
     let work_dir = spec::work_dir(plan, context.image.as_ref());
     if plan.root == Root::Image {
@@ -81,8 +84,6 @@ pub(in crate::driver) fn prepare(
     binds.task_dirs(plan, context)?;
     binds.etc_files(plan, context, &hostname)?;
     binds.volumes(plan, context)?;
-    let devices = plan.devices.iter().chain(&context.devices);
-    let devices = devices.map(look_up).collect::<Result<Vec<_>, _>>()?;
     let config = spec::spec(&Input {
         plan,
         context,
@@ -92,6 +93,7 @@ pub(in crate::driver) fn prepare(
         devices: &devices,
         cgroup: &cgroup.absolute(),
         version: cgroup.version(),
+        guard,
         hostname: &hostname,
     })?;
     runtime::write_config(state, &config).map_err(told("write config.json"))?;
@@ -111,7 +113,7 @@ fn private_dir(state: &Path, name: &str) -> Result<PathBuf, String> {
 fn mount_root(
     plan: &ContainerPlan,
     context: &TaskContext,
-    version: Version,
+    guard: Guard,
 ) -> Result<PathBuf, String> {
     let state = &context.dirs.state;
     let root = private_dir(state, "rootfs")?;
@@ -120,9 +122,9 @@ fn mount_root(
         Root::Image => {
             let image = context.image.as_ref().ok_or("no image was prepared")?;
             let (upper, work) = (private_dir(state, "upper")?, private_dir(state, "work")?);
-            let flags = match version {
-                Version::V1 => MsFlags::empty(),
-                Version::V2 => MsFlags::MS_NODEV,
+            let flags = match guard {
+                Guard::Cgroup => MsFlags::empty(),
+                Guard::NoNodes => MsFlags::MS_NODEV,
             };
             rootfs::overlay(&image.layers, &upper, &work, &root, flags)
                 .map_err(told("mount its image"))?;
@@ -155,24 +157,83 @@ fn make_work_dir(root: &Path, dir: &Path) -> io::Result<()> {
     rootfs::make_dirs(fd.as_fd(), dir, Resolve::InRoot)
 }
 
+fn planned_devices(plan: &ContainerPlan, context: &TaskContext) -> Result<Vec<DeviceNode>, String> {
+    let devices = plan.devices.iter().chain(&context.devices);
+    let mut devices = devices.map(look_up).collect::<Result<Vec<_>, _>>()?;
+    if plan.is(Trait::Privileged) {
+        all_devices(Path::new("/dev"), &mut devices);
+    }
+    Ok(devices)
+}
+
+fn guard(plan: &ContainerPlan, cgroup: &Cgroup, nodes: &[DeviceNode]) -> Guard {
+    if plan.is(Trait::Privileged) {
+        return Guard::Cgroup;
+    }
+    let mut rules = STANDARD.to_vec();
+    rules.extend(
+        nodes.iter().map(|node| Rule::new(node.kind, node.major, node.minor, &node.permissions)),
+    );
+    match cgroup.guard_devices(&rules) {
+        Ok(()) => Guard::Cgroup,
+        Err(_) => Guard::NoNodes,
+    }
+}
+
 fn look_up(device: &Device) -> Result<DeviceNode, String> {
     let path = &device.host_path;
     let meta = fs::metadata(path).map_err(told(format!("device {}", path.display())))?;
     let kind = match meta.mode() & libc::S_IFMT {
-        libc::S_IFCHR => "c",
-        libc::S_IFBLK => "b",
+        libc::S_IFCHR => Kind::Char,
+        libc::S_IFBLK => Kind::Block,
         _ => return Err(format!("device {}: not a device", path.display())),
     };
     Ok(DeviceNode {
         path: device.container_path.clone(),
         kind,
-        major: major(meta.rdev()),
-        minor: minor(meta.rdev()),
+        major: u32::try_from(major(meta.rdev())).unwrap_or(u32::MAX),
+        minor: u32::try_from(minor(meta.rdev())).unwrap_or(u32::MAX),
         mode: meta.mode() & 0o777,
         uid: meta.uid(),
         gid: meta.gid(),
         permissions: device.permissions.clone(),
     })
+}
+
+/// Docker: a privileged container has every device of the host.
+fn all_devices(dir: &Path, found: &mut Vec<DeviceNode>) {
+    // Mounted or made by the runtime in each container.
+    const OWN: [&str; 11] = [
+        "/dev/console",
+        "/dev/fd",
+        "/dev/full",
+        "/dev/mqueue",
+        "/dev/null",
+        "/dev/ptmx",
+        "/dev/pts",
+        "/dev/random",
+        "/dev/shm",
+        "/dev/tty",
+        "/dev/urandom",
+    ];
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let Ok(kind) = entry.file_type() else { continue };
+        if kind.is_symlink()
+            || path == Path::new("/dev/zero")
+            || OWN.iter().any(|own| path == Path::new(own))
+        {
+            continue;
+        }
+        if kind.is_dir() {
+            all_devices(&path, found);
+            continue;
+        }
+        let known = found.iter().any(|device| device.path == path);
+        let permissions = "rwm".to_owned();
+        let device = Device { host_path: path.clone(), container_path: path, permissions };
+        found.extend(look_up(&device).ok().filter(|_| !known));
+    }
 }
 
 /// Sources, opened safely and mounted where only root can reach them.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::plan::{ContainerPlan, Network, Root, Source, Trait};
 use super::seccomp;
+use crate::driver::cgroup::devices::Kind;
 use crate::driver::cgroup::limits::Version;
 use crate::driver::context::{ImageRoot, TaskContext};
 use crate::driver::users::Identity;
@@ -24,7 +25,17 @@ pub(super) struct Input<'a> {
     pub devices: &'a [DeviceNode],
     pub cgroup: &'a Path,
     pub version: Version,
+    pub guard: Guard,
     pub hostname: &'a str,
+}
+
+/// Whether something keeps the container from devices that are not on its list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guard {
+    /// The cgroup: its device controller, or a BPF program.
+    Cgroup,
+    /// Only that it cannot make nodes.
+    NoNodes,
 }
 
 /// A prepared source and its place inside. Whether it is read-only is set on the source already.
@@ -39,10 +50,9 @@ pub(super) struct Bind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DeviceNode {
     pub path: PathBuf,
-    /// `c` or `b`.
-    pub kind: &'static str,
-    pub major: u64,
-    pub minor: u64,
+    pub kind: Kind,
+    pub major: u32,
+    pub minor: u32,
     pub mode: u32,
     pub uid: u32,
     pub gid: u32,
@@ -106,9 +116,9 @@ fn process(input: &Input<'_>) -> Result<Value, String> {
     Ok(process)
 }
 
-/// On v2 nothing but a BPF program could keep a container from the devices it makes itself.
+/// Without a list nothing but this keeps a container from the devices it would make itself.
 fn capabilities(input: &Input<'_>) -> Vec<String> {
-    let can_mknod = input.version == Version::V1 || input.plan.is(Trait::Privileged);
+    let can_mknod = input.guard == Guard::Cgroup || input.plan.is(Trait::Privileged);
     let caps = input.plan.capabilities.iter();
     caps.filter(|cap| can_mknod || *cap != "CAP_MKNOD").cloned().collect()
 }
@@ -224,7 +234,7 @@ fn linux(input: &Input<'_>) -> Value {
         .iter()
         .map(|device| {
             json!({
-                "path": device.path, "type": device.kind, "major": device.major, "minor": device.minor,
+                "path": device.path, "type": letter(device.kind), "major": device.major, "minor": device.minor,
                 "fileMode": device.mode, "uid": device.uid, "gid": device.gid,
             })
         })
@@ -277,11 +287,18 @@ fn device_rules(input: &Input<'_>) -> Vec<Value> {
     let mut rules = vec![json!({ "allow": false, "access": "rwm" })];
     rules.extend(input.devices.iter().map(|device| {
         json!({
-            "allow": true, "type": device.kind, "major": device.major, "minor": device.minor,
+            "allow": true, "type": letter(device.kind), "major": device.major, "minor": device.minor,
             "access": device.permissions,
         })
     }));
     rules
+}
+
+fn letter(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Block => "b",
+        Kind::Char => "c",
+    }
 }
 
 /// Docker: in a network namespace of its own a container may ping and open low ports without capabilities.

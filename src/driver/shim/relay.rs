@@ -243,7 +243,12 @@ impl Relay {
                 send(&mut self.agent, *tag, &buffer[..count]);
             }
         }
-        self.agent.write_all(&Head::frame(Tag::Exited, &code.to_le_bytes()))
+        let said = self.agent.write_all(&Head::frame(Tag::Exited, &code.to_le_bytes()));
+        drop(self);
+        // What the command left running beside a process of the host has nobody else to reap it; it ends with
+        // the task at the latest. In a container, its first process is their new parent.
+        while wait(-1).is_some() {}
+        said
     }
 }
 
@@ -256,10 +261,11 @@ fn is_pause(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
+/// Waits for a child, or with -1 for any.
 #[expect(unsafe_code, reason = "waitpid of nix refuses signal numbers it does not know")]
 fn wait(pid: i32) -> Option<Ending> {
     let mut status = 0;
     // SAFETY: writes one integer.
     let waited = unsafe { libc::waitpid(pid, &raw mut status, 0) };
-    (waited == pid).then(|| Ending::from_wait_status(status))
+    (waited > 0).then(|| Ending::from_wait_status(status))
 }

@@ -51,6 +51,7 @@ fn build(plan: &ContainerPlan, context: &TaskContext, version: Version) -> Value
         devices: &[],
         cgroup: Path::new("/stead/a.t"),
         version,
+        guard: if version == Version::V1 { Guard::Cgroup } else { Guard::NoNodes },
         hostname: "host",
     })
     .unwrap()
@@ -110,7 +111,7 @@ fn no_writable_cgroup_is_shown() {
 }
 
 #[test]
-fn on_v2_a_container_cannot_make_devices() {
+fn without_a_device_list_a_container_cannot_make_nodes() {
     let caps = |version| {
         build(&plain(), &context(Some(image())), version)["process"]["capabilities"]["bounding"]
             .clone()
