@@ -207,13 +207,13 @@ mod tests {
     };
     const MOUNT: Schema = Schema { driver: "raw_exec", known: &["target"], unsupported: &[] };
 
-    fn map(value: Value) -> Map<String, Value> {
+    fn map(value: &Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
     }
 
     #[test]
     fn an_unknown_key_is_told_with_the_known_ones() {
-        let map = map(json!({"command": "x", "comand": "y"}));
+        let map = map(&json!({"command": "x", "comand": "y"}));
         let error = Keys::check(&SCHEMA, &map).unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_key_without_effect_says_why() {
-        let map = map(json!({"gone": 1}));
+        let map = map(&json!({"gone": 1}));
         assert_eq!(
             Keys::check(&SCHEMA, &map).unwrap_err().to_string(),
             "driver `raw_exec`: config key `gone` is not supported: it was removed"
@@ -233,19 +233,19 @@ mod tests {
     #[test]
     fn blocks_and_objects_read_alike() {
         for labels in [json!({"a": "b", "n": 1}), json!([{"a": "b"}, {"n": "1"}])] {
-            let map = map(json!({ "labels": labels }));
+            let map = map(&json!({ "labels": labels }));
             let pairs = Keys::check(&SCHEMA, &map).unwrap().pairs("labels").unwrap();
             assert_eq!(pairs.get("a").map(String::as_str), Some("b"));
             assert_eq!(pairs.get("n").map(String::as_str), Some("1"));
         }
-        let map = map(json!({"mount": [{"target": "/x", "tarjet": 1}]}));
+        let map = map(&json!({"mount": [{"target": "/x", "tarjet": 1}]}));
         let error = Keys::check(&SCHEMA, &map).unwrap().blocks("mount", &MOUNT).unwrap_err();
         assert!(error.to_string().contains("`mount.tarjet`"), "{error}");
     }
 
     #[test]
     fn numbers_and_booleans_may_be_strings() {
-        let map = map(json!({"pids": "12", "init": "true", "args": ["-p", 80]}));
+        let map = map(&json!({"pids": "12", "init": "true", "args": ["-p", 80]}));
         let keys = Keys::check(&SCHEMA, &map).unwrap();
         assert_eq!(keys.natural("pids").unwrap(), Some(12));
         assert!(keys.flag("init").unwrap());

@@ -104,7 +104,8 @@ struct ShimTask {
     /// `None` when it is gone.
     process: Option<Process>,
     /// Keeps the last output of a task that dies together with its shim.
-    _output: Vec<OwnedFd>,
+    #[expect(dead_code, reason = "held, not used")]
+    output: Vec<OwnedFd>,
     /// The one who waits for the shim; others wait for the lock and find the record.
     shim: tokio::sync::Mutex<Option<Process>>,
 }
@@ -219,8 +220,8 @@ pub(super) async fn start(
             let process = Process::open(running.task).ok().flatten();
             let shim = tokio::sync::Mutex::new(Some(shim));
             let (program, running) = (program.clone(), Some(running));
-            let _output = streams::hold(&stored.state);
-            let task = ShimTask { stored, records, program, running, process, _output, shim };
+            let output = streams::hold(&stored.state);
+            let task = ShimTask { stored, records, program, running, process, output, shim };
             Ok(TaskHandle(Inner::Shim(Arc::new(task))))
         }
         Ok((shim, Report::Failed { reason })) => {
@@ -260,7 +261,7 @@ fn found(program: &Program, stored: StoredHandle, running: Option<Running>) -> S
         records: Records::at(&stored.state),
         program: program.clone(),
         process,
-        _output: streams::hold(&stored.state),
+        output: streams::hold(&stored.state),
         shim: tokio::sync::Mutex::new(shim),
         running,
         stored,

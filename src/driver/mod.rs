@@ -50,6 +50,10 @@ use self::shim::launch::Program;
 
 /// What the node's owner allows, and where things are.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches, as in Nomad's plugin blocks"
+)]
 pub struct Settings {
     /// The binary that is run as shim: `/proc/self/exe` in the product.
     pub program: PathBuf,

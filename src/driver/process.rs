@@ -1,7 +1,7 @@
 //! ◇ A process by an identity that is never reused: its pid together with its start time, held as a pidfd.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -72,10 +72,6 @@ impl Process {
             Ok(now) if now == id => Ok(Some(Self { id, fd })),
             Ok(_) | Err(_) => Ok(None),
         }
-    }
-
-    pub(super) fn id(&self) -> ProcessId {
-        self.id
     }
 
     /// A descriptor that polls readable once the process has ended.

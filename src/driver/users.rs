@@ -67,19 +67,18 @@ pub(super) fn resolve(wanted: &str, passwd: &str, group: &str) -> Result<Identit
         }
         (None, None) => return Err(format!("no user `{user}` in /etc/passwd")),
     };
-    match wanted_group.filter(|group| !group.is_empty()) {
-        Some(wanted) => identity.gid = group_number(wanted, group)?,
-        None => {
-            // Only a user who did not name a group gets those that list him.
-            let name = identity.name.clone().unwrap_or_default();
-            identity.groups = groups(group)
-                .filter(|(_, gid, members)| {
-                    *gid != identity.gid
-                        && members.split(',').any(|member| member == name && !name.is_empty())
-                })
-                .map(|(_, gid, _)| gid)
-                .collect();
-        }
+    if let Some(wanted) = wanted_group.filter(|group| !group.is_empty()) {
+        identity.gid = group_number(wanted, group)?;
+    } else {
+        // Only a user who did not name a group gets those that list him.
+        let name = identity.name.clone().unwrap_or_default();
+        identity.groups = groups(group)
+            .filter(|(_, gid, members)| {
+                *gid != identity.gid
+                    && members.split(',').any(|member| member == name && !name.is_empty())
+            })
+            .map(|(_, gid, _)| gid)
+            .collect();
     }
     identity.groups.insert(0, identity.gid);
     Ok(identity)

@@ -36,7 +36,7 @@ struct Load {
 struct Attach {
     target: i32,
     program: i32,
-    attach_type: u32,
+    kind: u32,
     flags: u32,
     replaced: u32,
 }
@@ -70,7 +70,7 @@ pub(super) fn attach(cgroup: BorrowedFd<'_>, program: &[Instruction]) -> io::Res
     let attach = Attach {
         target: cgroup.as_raw_fd(),
         program: loaded.as_raw_fd(),
-        attach_type: ATTACH_CGROUP_DEVICE,
+        kind: ATTACH_CGROUP_DEVICE,
         flags: ALLOW_MULTI,
         ..Attach::default()
     };

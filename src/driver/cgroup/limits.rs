@@ -1,5 +1,7 @@
 //! ◆ What is written into which control file so that a task stays within its resources.
 
+use std::fmt::Display;
+
 use serde::{Deserialize, Serialize};
 
 use crate::driver::context::Resources;
@@ -56,12 +58,12 @@ pub(super) fn settings(version: Version, limits: &Limits) -> Vec<Setting> {
     }
 }
 
-fn must(controller: &'static str, file: &'static str, value: impl ToString) -> Setting {
-    Setting { controller, file, value: value.to_string(), required: true }
+fn must(controller: &'static str, file: &'static str, value: impl Display) -> Setting {
+    Setting { controller, file, value: format!("{value}"), required: true }
 }
 
-fn may(controller: &'static str, file: &'static str, value: impl ToString) -> Setting {
-    Setting { controller, file, value: value.to_string(), required: false }
+fn may(controller: &'static str, file: &'static str, value: impl Display) -> Setting {
+    Setting { controller, file, value: format!("{value}"), required: false }
 }
 
 fn v1(limits: &Limits) -> Vec<Setting> {

@@ -136,7 +136,7 @@ impl Cgroup {
             let Some(dir) = self.dir(setting.controller) else { continue };
             let written = write_value(&dir.join(setting.file), &setting.value);
             match written {
-                Err(source) if setting.required => return Err(refused(&dir, &setting, source)),
+                Err(source) if setting.required => return Err(refused(&dir, &setting, &source)),
                 Ok(()) | Err(_) => {}
             }
         }
@@ -206,7 +206,7 @@ impl Cgroup {
     }
 }
 
-fn refused(dir: &Path, setting: &Setting, source: io::Error) -> io::Error {
+fn refused(dir: &Path, setting: &Setting, source: &io::Error) -> io::Error {
     let Setting { controller, file, value, .. } = setting;
     let what = if source.kind() == io::ErrorKind::NotFound {
         format!("the {controller} controller is not available in {}", dir.display())
@@ -222,7 +222,7 @@ fn path_of(parent: &str, alloc_id: &str, task: &str) -> PathBuf {
     for byte in format!("{alloc_id}.{task}").bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => leaf.push(byte.into()),
-            _ => leaf.push_str(&format!("%{byte:02x}")),
+            _ => leaf.extend(format!("%{byte:02x}").chars()),
         }
     }
     PathBuf::from(parent.trim_matches('/')).join(leaf)

@@ -12,33 +12,39 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 
-#[derive(Clone)]
-pub(super) enum Last {
-    /// The program takes the process over.
-    Exec,
-    /// The same, behind a filter that libcontainer has not set.
-    Filtered(Box<LinuxSeccomp>),
-    /// The program is a child of this process.
-    Init,
+#[derive(Clone, Default)]
+pub(super) struct Last {
+    /// This process stays and the program is its child.
+    pub init: bool,
+    /// A filter that libcontainer has not set.
+    pub filter: Option<Box<LinuxSeccomp>>,
+    /// Of the terminal, known to the program from its first moment. Columns and rows.
+    pub size: Option<(u16, u16)>,
 }
 
 impl Executor for Last {
     fn exec(&self, spec: &Spec) -> Result<(), ExecutorError> {
-        match self {
-            Self::Exec => DefaultExecutor {}.exec(spec),
-            Self::Filtered(filter) => {
-                libcontainer::seccomp::initialize_seccomp(filter).map_err(|error| {
-                    ExecutorError::Other(format!("set its seccomp filter: {error}"))
-                })?;
-                DefaultExecutor {}.exec(spec)
-            }
-            Self::Init => init(spec),
+        if let Some((columns, rows)) = self.size {
+            set_size(columns, rows);
         }
+        if let Some(filter) = &self.filter {
+            libcontainer::seccomp::initialize_seccomp(filter).map_err(|error| {
+                ExecutorError::Other(format!("set its seccomp filter: {error}"))
+            })?;
+        }
+        if self.init { init(spec) } else { DefaultExecutor {}.exec(spec) }
     }
 
     fn validate(&self, spec: &Spec) -> Result<(), ExecutorValidationError> {
         DefaultExecutor {}.validate(spec)
     }
+}
+
+#[expect(unsafe_code, reason = "TIOCSWINSZ is an ioctl")]
+fn set_size(columns: u16, rows: u16) {
+    let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the kernel reads one struct; a standard input that is no terminal refuses it.
+    unsafe { libc::ioctl(0, libc::TIOCSWINSZ, &raw const size) };
 }
 
 #[expect(unsafe_code, reason = "fork(2)")]

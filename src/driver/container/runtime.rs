@@ -12,6 +12,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use libcontainer::container::builder::ContainerBuilder;
+use libcontainer::oci_spec::runtime::LinuxSeccomp;
 use libcontainer::syscall::syscall::SyscallType;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use serde_json::{Value, json};
@@ -25,8 +26,13 @@ const ID: &str = "task";
 /// What a process in the container reads and writes.
 #[derive(Debug)]
 pub(in crate::driver) enum Stdio {
-    Files { stdin: OwnedFd, stdout: OwnedFd, stderr: OwnedFd },
-    Terminal,
+    Files {
+        stdin: OwnedFd,
+        stdout: OwnedFd,
+        stderr: OwnedFd,
+    },
+    /// Columns and rows, when they are known.
+    Terminal(Option<(u16, u16)>),
 }
 
 /// What the container's first process is.
@@ -67,7 +73,7 @@ fn builder(
         Stdio::Files { stdin, stdout, stderr } => {
             Ok((builder.with_stdin(stdin).with_stdout(stdout).with_stderr(stderr), None))
         }
-        Stdio::Terminal => {
+        Stdio::Terminal(_) => {
             let name = format!("console-{}.sock", std::process::id());
             let listener = bind(dir, &name).map_err(|error| format!("open a console: {error}"))?;
             Ok((builder.with_console_socket(Some(dir.join(name))), Some(listener)))
@@ -110,10 +116,7 @@ fn receive(listener: &UnixListener) -> io::Result<OwnedFd> {
 
 /// Creates and starts the container of the bundle in `dir`, with a reaping first process if it wants one.
 pub(in crate::driver) fn start(dir: &Path, stdio: Stdio, first: First) -> Result<Started, String> {
-    let last = match first {
-        First::Program => Last::Exec,
-        First::Init => Last::Init,
-    };
+    let last = Last { init: first == First::Init, ..Last::default() };
     let (builder, listener) = builder(dir, stdio, last)?;
     let mut container = builder
         .as_init(dir)
@@ -139,9 +142,14 @@ pub(in crate::driver) fn exec(
     let config: Value =
         serde_json::from_slice(&bytes).map_err(|error| failed(io::Error::other(error)))?;
     let process = dir.join(format!("process-{}.json", std::process::id()));
-    let described = process_of(&config, args, env, matches!(stdio, Stdio::Terminal));
+    let size = match stdio {
+        Stdio::Terminal(size) => size,
+        Stdio::Files { .. } => None,
+    };
+    let last = Last { init: false, filter: filter_of(&config)?, size };
+    let described = process_of(&config, args, env, matches!(stdio, Stdio::Terminal(_)));
     write_private(&process, &described).map_err(failed)?;
-    let (builder, listener) = builder(dir, stdio, filter_of(&config)?)?;
+    let (builder, listener) = builder(dir, stdio, last)?;
     let built = builder.as_tenant().with_detach(true).with_process(Some(&process)).build();
     drop(fs::remove_file(&process));
     let pid = built.map_err(|error| told(&error))?.as_raw();
@@ -149,11 +157,11 @@ pub(in crate::driver) fn exec(
 }
 
 /// The container's own filter, for a process that libcontainer would let in without.
-fn filter_of(config: &Value) -> Result<Last, String> {
-    let Some(profile) = config["linux"].get("seccomp") else { return Ok(Last::Exec) };
-    let filter = serde_json::from_value(profile.clone())
-        .map_err(|error| format!("read the container's seccomp profile: {error}"))?;
-    Ok(Last::Filtered(Box::new(filter)))
+fn filter_of(config: &Value) -> Result<Option<Box<LinuxSeccomp>>, String> {
+    let Some(profile) = config["linux"].get("seccomp") else { return Ok(None) };
+    serde_json::from_value(profile.clone())
+        .map(Some)
+        .map_err(|error| format!("read the container's seccomp profile: {error}"))
 }
 
 fn process_of(

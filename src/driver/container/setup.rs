@@ -140,7 +140,7 @@ fn identity(plan: &ContainerPlan, context: &TaskContext, root: &Path) -> Result<
     };
     let given = context.user.as_deref().filter(|user| !user.is_empty());
     let wanted = match plan.root {
-        Root::Image => given.or(context.image.as_ref().map(|image| image.user.as_str())),
+        Root::Image => given.or_else(|| context.image.as_ref().map(|image| image.user.as_str())),
         Root::Host => given.or(Some("nobody")),
     };
     let (passwd, group) = (read("etc/passwd")?, read("etc/group")?);

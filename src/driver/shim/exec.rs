@@ -98,9 +98,10 @@ fn in_container(dir: &Path, request: &ExecRequest) -> Result<Command, String> {
     }
     let env = request.env.clone().into_iter();
     if request.tty {
-        let started = runtime::exec(dir, &request.command, env, runtime::Stdio::Terminal)?;
+        let Winsize { ws_col, ws_row, .. } = winsize(request.size);
+        let terminal = runtime::Stdio::Terminal(Some((ws_col, ws_row)));
+        let started = runtime::exec(dir, &request.command, env, terminal)?;
         let stdout = started.terminal.ok_or("no terminal came")?;
-        set_size(&stdout, request.size);
         let stdin = stdout.try_clone().map_err(told)?;
         return Ok(Command { pid: started.pid, stdin, stdout, stderr: None });
     }

@@ -62,6 +62,7 @@ fn nonblocking(fd: OwnedFd) -> io::Result<File> {
 
 /// Which of the watched descriptors have something.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each descriptor")]
 struct Ready {
     ended: bool,
     agent: bool,
@@ -74,7 +75,7 @@ pub(super) fn relay(mut relay: Relay) -> io::Result<()> {
     let mut buffer = [0_u8; 16 * 1024];
     loop {
         let ready = relay.poll();
-        relay.outputs_turn(&ready, &mut buffer)?;
+        relay.outputs_turn(&ready, &mut buffer);
         if ready.agent_gone {
             relay.kill();
             return Ok(());
@@ -124,7 +125,7 @@ impl Relay {
         }
     }
 
-    fn outputs_turn(&mut self, ready: &Ready, buffer: &mut [u8]) -> io::Result<()> {
+    fn outputs_turn(&mut self, ready: &Ready, buffer: &mut [u8]) {
         let mut closed = Vec::new();
         for (at, (tag, output)) in self.outputs.iter_mut().enumerate() {
             if !ready.outputs.get(at).copied().unwrap_or(false) {
@@ -141,7 +142,6 @@ impl Relay {
         for at in closed.into_iter().rev() {
             self.outputs.remove(at);
         }
-        Ok(())
     }
 
     fn agent_turn(&mut self, buffer: &mut [u8]) {

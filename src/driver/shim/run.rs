@@ -50,7 +50,7 @@ pub(super) fn adopt(dir: &Path) -> io::Result<()> {
     records.write_running(&running)?;
     say(&Report::Running(running.clone()))?;
     quieten()?;
-    supervise(Supervised { records, task, running, cgroup, streams, process, is_child: false })
+    supervise(Supervised { records, running, cgroup, streams, process, is_child: false })
 }
 
 fn start(records: &Records) -> Result<Supervised, String> {
@@ -66,15 +66,7 @@ fn start(records: &Records) -> Result<Supervised, String> {
     let (running, streams) = started?;
     let process = Process::open(running.task).map_err(told("open its process"))?;
     quieten().map_err(told("prepare to wait"))?;
-    Ok(Supervised {
-        records: records.clone(),
-        task,
-        running,
-        cgroup,
-        streams,
-        process,
-        is_child: true,
-    })
+    Ok(Supervised { records: records.clone(), running, cgroup, streams, process, is_child: true })
 }
 
 fn start_in(task: &Task, cgroup: &Cgroup, records: &Records) -> Result<(Running, Streams), String> {
@@ -112,7 +104,7 @@ fn start_container(
     let bundle = setup::prepare(plan, context, cgroup)?;
     let output = streams.take_output()?;
     let stdio = if plan.is(Trait::Tty) {
-        Stdio::Terminal
+        Stdio::Terminal(None)
     } else {
         streams::give_to(&output, bundle.identity.uid, bundle.identity.gid)
             .map_err(|error| format!("hand over its output: {error}"))?;

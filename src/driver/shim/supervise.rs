@@ -8,7 +8,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use super::records::{Records, Running, Task};
+use super::records::{Records, Running};
 use super::streams::Streams;
 use crate::driver::cgroup::Cgroup;
 use crate::driver::handle::ExitResult;
@@ -18,7 +18,6 @@ use crate::sys::clock::unix_nanos;
 /// A task that runs, and all that is needed until it does not.
 pub(super) struct Supervised {
     pub records: Records,
-    pub task: Task,
     pub running: Running,
     pub cgroup: Cgroup,
     pub streams: Streams,

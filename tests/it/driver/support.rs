@@ -107,7 +107,7 @@ impl Box_ {
         within(driver.start(plan, context)).await
     }
 
-    /// A shell script as a raw_exec task.
+    /// A shell script as a `raw_exec` task.
     pub(crate) async fn script(&self, script: &str) -> TaskHandle {
         let config = serde_json::json!({"command": "/bin/sh", "args": ["-c", script]});
         self.start("raw_exec", config, self.context()).await
