@@ -12,7 +12,7 @@ use crate::state::disk::{Disk, DiskError};
 use crate::state::{RowKey, State};
 
 /// How long changes gather before they are written.
-const GATHER: Duration = Duration::from_millis(50);
+const GATHER: Duration = Duration::from_millis(500);
 /// How long to wait after a failure.
 const AGAIN: Duration = Duration::from_secs(1);
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::allocation::{AllocDeploymentStatus, DesiredTransition};
-use crate::model::{AllocId, Allocation, JobKey, Node};
+use crate::model::{AllocId, Allocation, JobKey, Node, NodeId};
 
 use super::transaction::Transaction;
 use super::{deployment, status, summary};
@@ -27,13 +27,16 @@ pub(super) fn update_from_client(tx: &mut Transaction<'_>, allocs: &[Allocation]
         status::refresh(tx, &key);
     }
     for id in nodes {
-        // What counts is that it told of them since it was last not heard of: once is enough, and leaves
-        // the nodes' rows alone at every other time.
-        let has_told =
-            |node: &Node| node.last_alloc_update_index > node.last_missed_heartbeat_index;
-        if let Some(node) = tx.state.node(&id).cloned().filter(|node| !has_told(node)) {
-            tx.put_node(Node { last_alloc_update_index: tx.index, ..Node::clone(&node) });
-        }
+        note_heard(tx, &id);
+    }
+}
+
+/// Notes that a node has told of its allocations since it was last missed. Once is enough: a node's row is
+/// long, and its allocations change often.
+fn note_heard(tx: &mut Transaction<'_>, id: &NodeId) {
+    let Some(node) = tx.state.node(id).cloned() else { return };
+    if node.last_alloc_update_index <= node.last_missed_heartbeat_index {
+        tx.put_node(Node { last_alloc_update_index: tx.index, ..Node::clone(&node) });
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod alone;
 mod cluster;
+mod killed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
