@@ -168,10 +168,10 @@ pub fn format_error(error: &ParseError) -> String {
 }
 
 fn underline(out: &mut String, place: &Place) {
+    const WIDTH: usize = 160;
     if place.start.line == 0 {
         return;
     }
-    const WIDTH: usize = 160;
     let line: String = place.line.chars().take(WIDTH).collect();
     let number = place.start.line.to_string();
     let margin = " ".repeat(number.len());
@@ -191,9 +191,11 @@ fn underline(out: &mut String, place: &Place) {
     writeln!(out, "  {margin} | {before}{carets}").unwrap_or_default();
 }
 
-/// Control characters of the input never reach a terminal.
+/// Control characters of the input never reach a terminal, nor do those that turn the direction of text around.
 fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c })
-        .collect()
+    let hidden = |c: char| {
+        c.is_control() && c != '\n' && c != '\t'
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if hidden(c) { '\u{fffd}' } else { c }).collect()
 }

@@ -1,4 +1,4 @@
-//! ◆ HCL text to the JSON of the API's job, with file:line:column in every error.
+//! ◆ HCL text to the JSON of the API's job, with <file:line:column> in every error.
 //!
 //! A job file goes through five stations:
 //!
@@ -182,7 +182,8 @@ fn check_top_level(body: &Body, complaints: &mut Complaints) {
         let name = attribute.name.text.as_ref();
         let mut detail = format!("An argument named \"{name}\" is not expected here.");
         if KNOWN.iter().any(|(known, _)| *known == name) {
-            detail.push_str(&format!(" Did you mean to define a block of type \"{name}\"?"));
+            let hint = format!(" Did you mean to define a block of type \"{name}\"?");
+            detail += &hint;
         }
         complaints.add(attribute.name.span, "Unsupported argument", detail);
     }
@@ -190,9 +191,7 @@ fn check_top_level(body: &Body, complaints: &mut Complaints) {
         let name = block.kind.text.as_ref();
         let Some((_, labels)) = KNOWN.iter().find(|(known, _)| *known == name) else {
             let mut detail = format!("Blocks of type \"{name}\" are not expected here.");
-            if let Some(close) = eval::closest(name, KNOWN.map(|(known, _)| known)) {
-                detail.push_str(&format!(" Did you mean \"{close}\"?"));
-            }
+            detail += &eval::did_you_mean(name, KNOWN.map(|(known, _)| known));
             complaints.add(block.kind.span, "Unsupported block type", detail);
             continue;
         };

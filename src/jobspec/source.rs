@@ -80,16 +80,6 @@ impl Texts {
         self.0.get(usize::try_from(file.0).ok()?).map(Rc::as_ref)
     }
 
-    /// The whole text of a file.
-    pub(super) fn text(&self, file: FileId) -> &str {
-        self.get(file).map_or("", |text| text.text.as_str())
-    }
-
-    /// The text that a span covers.
-    pub(super) fn slice(&self, span: Span) -> &str {
-        self.text(span.file).get(span.start as usize..span.end as usize).unwrap_or("")
-    }
-
     /// Where a span lies, in people's terms.
     pub(super) fn locate(&self, span: Span) -> Place {
         let Some(file) = self.get(span.file) else {

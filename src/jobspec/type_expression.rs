@@ -51,8 +51,7 @@ pub(super) fn read_type(
             constructed(expression, &name.text, arguments, any, complaints)
         }
         // A quoted type of a JSON file.
-        Node::Literal(Value::String(_))
-        | Node::Literal(_)
+        Node::Literal(Value::String(_) | _)
         | Node::Template(_)
         | Node::Wrapped(_)
         | Node::Traversal { .. }
@@ -99,14 +98,15 @@ fn constructed(
             }
             _ => refuse(of, "Tuple type constructor requires a list of element types.", complaints),
         },
-        ("object", [of]) => match &of.node {
-            Node::Object(items) => shape(items, any, complaints),
-            _ => {
+        ("object", [of]) => {
+            if let Node::Object(items) = &of.node {
+                shape(items, any, complaints)
+            } else {
                 let detail = "Object type constructor requires a map whose keys are attribute names and whose \
-                              values are the corresponding attribute types.";
+                          values are the corresponding attribute types.";
                 refuse(of, detail, complaints)
             }
-        },
+        }
         ("optional", _) => {
             let detail =
                 "Optional attribute modifier is only for type constraints, not for exact types.";

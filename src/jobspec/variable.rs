@@ -271,7 +271,7 @@ impl<'e, 'h> Variables<'e, 'h> {
             for (key, text) in environment {
                 let Some(name) = key.strip_prefix(prefix) else { continue };
                 if let Some(kind) = self.declared.get(name).map(|variable| variable.kind.clone()) {
-                    let assigned = self.from_text(name, text, kind.as_ref(), "env");
+                    let assigned = self.text_value(name, text, kind.as_ref(), "env");
                     self.assign(name, assigned);
                 }
             }
@@ -289,7 +289,7 @@ impl<'e, 'h> Variables<'e, 'h> {
         for (name, text) in last {
             match self.declared.get(name).map(|variable| variable.kind.clone()) {
                 Some(kind) => {
-                    let assigned = self.from_text(name, text, kind.as_ref(), "cmd");
+                    let assigned = self.text_value(name, text, kind.as_ref(), "cmd");
                     self.assign(name, assigned);
                 }
                 None if strict => {
@@ -306,7 +306,7 @@ impl<'e, 'h> Variables<'e, 'h> {
 
     /// A text from the environment or the command line: as it is for strings, numbers and untyped variables, an
     /// expression for everything else.
-    fn from_text(
+    fn text_value(
         &mut self,
         name: &str,
         text: &str,
@@ -399,25 +399,23 @@ impl<'e, 'h> Variables<'e, 'h> {
     pub(super) fn finish(mut self) -> BTreeMap<Rc<str>, Value> {
         let mut values = BTreeMap::new();
         for (name, variable) in std::mem::take(&mut self.declared) {
-            match &variable.value {
-                Some(assigned) => {
-                    self.validate(&name, &variable, assigned);
-                    values.insert(name, assigned.value.clone());
-                }
-                None => {
-                    let detail = format!(
-                        "A variable must be set or have a default value. Set it with -var {name}=…, in a variable \
-                         file, or with NOMAD_VAR_{name} in the environment."
-                    );
-                    let summary = format!("Unset variable \"{name}\"");
-                    self.complain(variable.declared, summary, detail);
-                }
+            if let Some(assigned) = &variable.value {
+                self.validate(&name, &variable, assigned);
+                values.insert(name, assigned.value.clone());
+            } else {
+                let detail = format!(
+                    "A variable must be set or have a default value. Set it with -var {name}=…, in a variable \
+                     file, or with NOMAD_VAR_{name} in the environment."
+                );
+                let summary = format!("Unset variable \"{name}\"");
+                self.complain(variable.declared, summary, detail);
             }
         }
         values
     }
 
     fn validate(&mut self, name: &Rc<str>, variable: &Variable, assigned: &Assignment) {
+        const SUMMARY: &str = "Invalid variable validation result";
         for validation in &variable.validations {
             let Some(condition) = &validation.condition else {
                 let detail = "validation requires a condition.";
@@ -432,7 +430,6 @@ impl<'e, 'h> Variables<'e, 'h> {
             };
             scope.set("var", own);
             let Ok(result) = self.evaluator.evaluate(condition, &scope) else { continue };
-            const SUMMARY: &str = "Invalid variable validation result";
             match convert(&result, &Type::Bool) {
                 Ok(Value::Bool(true)) => {}
                 Ok(Value::Bool(false)) => {

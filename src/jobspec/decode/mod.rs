@@ -4,15 +4,17 @@ pub(super) mod attribute;
 mod dynamic;
 mod free;
 
+use std::collections::BTreeMap;
+
 use serde_json::Value as Out;
 
-use super::eval::{Evaluator, Scope, closest};
+use super::eval::{Evaluator, Scope, did_you_mean};
 use super::schema::{Field, Kind, Object, Table};
 use super::source::{Span, Texts};
 use super::syntax::{Attribute, Block, Body, Name};
 
 /// Most blocks in one job, generated ones included.
-const MAX_BLOCKS: usize = 20_000;
+const MAX_BLOCKS: usize = 10_000;
 
 /// Reads bodies by tables. Everything wrong ends up in the evaluator's complaints.
 #[derive(Debug)]
@@ -33,8 +35,16 @@ struct Instance<'b> {
     body: &'b Body,
 }
 
-/// What has been seen in a body: where the blocks are that may stand there only once.
-type Seen = std::collections::BTreeMap<&'static str, Span>;
+/// Where the blocks are that may stand in a body only once.
+type Seen = BTreeMap<&'static str, Span>;
+
+/// An object that is being filled with blocks.
+struct Target<'b> {
+    table: &'static Table,
+    object: Object,
+    seen: Seen,
+    attributes: BTreeMap<&'b str, &'b Attribute>,
+}
 
 impl<'e, 'h> Decoder<'e, 'h> {
     /// With nothing read yet.
@@ -62,10 +72,12 @@ impl<'e, 'h> Decoder<'e, 'h> {
             self.attribute(table, attribute, scope, &mut object);
         }
         self.require(table, body);
-        let mut seen = Seen::new();
+        let attributes = body.attributes.iter().map(|a| (a.name.text.as_ref(), a)).collect();
+        let mut target = Target { table, object, seen: Seen::new(), attributes };
         for block in &body.blocks {
-            self.block(table, body, block, scope, &mut object, &mut seen);
+            self.block(&mut target, block, scope);
         }
+        let mut object = target.object;
         if let Some(finish) = table.finish {
             finish(&mut object);
         }
@@ -106,31 +118,22 @@ impl<'e, 'h> Decoder<'e, 'h> {
             found => {
                 let mut detail = format!("An argument named \"{name}\" is not expected here.");
                 if found.is_some() {
-                    detail
-                        .push_str(&format!(" Did you mean to define a block of type \"{name}\"?"));
+                    let hint = format!(" Did you mean to define a block of type \"{name}\"?");
+                    detail += &hint;
                 } else {
                     let known = table.fields.iter().filter(|field| field.kind.is_attribute());
-                    if let Some(close) = closest(name, known.map(|field| field.name)) {
-                        detail.push_str(&format!(" Did you mean \"{close}\"?"));
-                    }
+                    detail += &did_you_mean(name, known.map(|field| field.name));
                 }
                 self.complain(attribute.name.span, "Unsupported argument", detail);
             }
         }
     }
 
-    fn block(
-        &mut self,
-        table: &'static Table,
-        body: &Body,
-        block: &Block,
-        scope: &Scope<'_>,
-        object: &mut Object,
-        seen: &mut Seen,
-    ) {
+    fn block(&mut self, target: &mut Target<'_>, block: &Block, scope: &Scope<'_>) {
+        let table = target.table;
         if block.kind.text.as_ref() == "dynamic" && table.find("dynamic").is_none() {
             self.dynamic(table, block, scope, &mut |decoder, instance, scope| {
-                decoder.instance(table, instance, scope, object, seen);
+                decoder.instance(target, instance, scope);
             });
             return;
         }
@@ -138,8 +141,7 @@ impl<'e, 'h> Decoder<'e, 'h> {
             return;
         }
         // An attribute of the same name is reported once, at the block.
-        let twin = body.attributes.iter().find(|attribute| attribute.name.text == block.kind.text);
-        if let Some(twin) = twin {
+        if let Some(twin) = target.attributes.get(block.kind.text.as_ref()) {
             let name = &block.kind.text;
             let place = self.texts.locate(twin.name.span.to(twin.value.span));
             let detail = format!(
@@ -155,7 +157,7 @@ impl<'e, 'h> Decoder<'e, 'h> {
             open: block.open,
             body: &block.body,
         };
-        self.instance(table, &instance, scope, object, seen);
+        self.instance(target, &instance, scope);
     }
 
     fn block_is_known(&mut self, table: &'static Table, kind: &Name) -> bool {
@@ -166,40 +168,32 @@ impl<'e, 'h> Decoder<'e, 'h> {
         }
         let mut detail = format!("Blocks of type \"{name}\" are not expected here.");
         if found.is_some() {
-            detail.push_str(&format!(
+            let hint = format!(
                 " Did you mean to define argument \"{name}\"? If so, use the equals sign to assign it a value."
-            ));
+            );
+            detail += &hint;
         } else {
             let known = table.fields.iter().filter(|field| field.kind.is_block());
-            if let Some(close) = closest(name, known.map(|field| field.name)) {
-                detail.push_str(&format!(" Did you mean \"{close}\"?"));
-            }
+            detail += &did_you_mean(name, known.map(|field| field.name));
         }
         self.complain(kind.span, "Unsupported block type", detail);
         false
     }
 
     /// One block, written or generated, into the object of its parent.
-    fn instance(
-        &mut self,
-        table: &'static Table,
-        instance: &Instance<'_>,
-        scope: &Scope<'_>,
-        object: &mut Object,
-        seen: &mut Seen,
-    ) {
+    fn instance(&mut self, target: &mut Target<'_>, instance: &Instance<'_>, scope: &Scope<'_>) {
         self.blocks += 1;
         if self.blocks > MAX_BLOCKS {
             let detail = format!("A job may have at most {MAX_BLOCKS} blocks.");
             self.complain(instance.kind.span, "Too many blocks", detail);
             return;
         }
-        let Some(field) = table.find(&instance.kind.text) else { return };
-        if !self.labels_fit(field, instance) || self.repeats(field, instance, seen) {
+        let Some(field) = target.table.find(&instance.kind.text) else { return };
+        if !self.labels_fit(field, instance) || self.repeats(field, instance, &mut target.seen) {
             return;
         }
         let (body, labels) = (instance.body, instance.labels);
-        let place = object.entry(field.json).or_insert(Out::Null);
+        let place = target.object.entry(field.json).or_insert(Out::Null);
         let value = match field.kind {
             Kind::One(inner) | Kind::Rare(inner) => {
                 Out::Object(self.body(inner, body, labels, scope))
@@ -219,7 +213,7 @@ impl<'e, 'h> Decoder<'e, 'h> {
             Kind::TextsBlock => Out::Object(self.texts_block(body, scope)),
             Kind::Free => Out::Object(self.free(body, scope)),
             Kind::GroupScaling => Out::Object(self.group_scaling(body, scope)),
-            Kind::TaskScaling => match self.task_scaling(instance, scope, seen) {
+            Kind::TaskScaling => match self.task_scaling(instance, scope, &mut target.seen) {
                 Some(policy) => return push(place, Out::Object(policy)),
                 None => return,
             },
@@ -385,7 +379,7 @@ pub(super) fn defaults(table: &Table) -> Object {
             | Kind::Bytes => Out::Null,
         };
         // What is only a step on the way stands there when it is given.
-        if !(field.json.starts_with('@') && value == Out::from("")) {
+        if !(field.json.starts_with('@') && value == "") {
             object.insert(field.json.to_owned(), value);
         }
     }

@@ -72,9 +72,7 @@ impl Evaluator<'_> {
                 let mut detail =
                     format!("This object does not have an attribute named \"{}\".", name.text);
                 let known = value.entries().into_iter().flatten().map(|(name, _)| name.as_ref());
-                if let Some(close) = closest(&name.text, known) {
-                    detail.push_str(&format!(" Did you mean \"{close}\"?"));
-                }
+                detail += &did_you_mean(&name.text, known);
                 self.fail(name.span, UNSUPPORTED, detail)
             }
         }
@@ -172,8 +170,13 @@ fn lookup(value: &Value, key: &Value) -> Result<Value, String> {
     }
 }
 
+/// ` Did you mean "…"?` if a known name is close, else nothing.
+pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    closest(name, known).map_or_else(String::new, |close| format!(" Did you mean \"{close}\"?"))
+}
+
 /// The known name that a slip of the fingers could have meant.
-pub(crate) fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
         .filter(|candidate| name.len() < 64 && candidate.len() < 64)

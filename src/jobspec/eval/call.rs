@@ -1,6 +1,6 @@
 //! ◆ Function calls: arguments checked and converted, and the three functions that look at expressions instead of values.
 
-use super::access::closest;
+use super::access::did_you_mean;
 use super::{Evaluator, Failed, Names, Scope};
 use crate::jobspec::error::Complaint;
 use crate::jobspec::function::{self, Call, Function, Problem};
@@ -52,9 +52,7 @@ impl Evaluator<'_> {
         }
         let mut detail = format!("There is no function named \"{}\".", name.text);
         let known = function::names().chain(SPECIAL);
-        if let Some(close) = closest(&name.text, known) {
-            detail.push_str(&format!(" Did you mean \"{close}\"?"));
-        }
+        detail += &did_you_mean(&name.text, known);
         self.fail(name.span, SUMMARY, detail)
     }
 
@@ -89,7 +87,9 @@ impl Evaluator<'_> {
                 Err(why) => return self.bad_argument(function, index, *span, &why),
             }
         }
-        match (function.run)(&Call { arguments: &values, host: self.host }) {
+        let call = Call { arguments: &values, host: self.host };
+        self.spend((function.cost)(&call), whole.span)?;
+        match (function.run)(&call) {
             Ok(value) => {
                 self.spend(value.nodes(), whole.span)?;
                 Ok(value)
@@ -190,10 +190,8 @@ impl Evaluator<'_> {
                 Ok(value) => return Ok(value),
                 Err(complaints) => {
                     for complaint in complaints {
-                        reasons.push_str(&format!(
-                            "\n- {}\n  {}",
-                            complaint.summary, complaint.detail
-                        ));
+                        let reason = format!("\n- {}\n  {}", complaint.summary, complaint.detail);
+                        reasons += &reason;
                     }
                 }
             }

@@ -1,6 +1,7 @@
 //! ◆ `for` expressions.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::rc::Rc;
 
 use super::{Evaluator, Failed, Scope};
@@ -25,15 +26,14 @@ impl Evaluator<'_> {
                 "A null value cannot be used as the collection in a 'for' expression.",
             );
         }
-        match value.pairs() {
-            Some(pairs) => Ok(pairs),
-            None => {
-                let detail = format!(
-                    "A value of type {} cannot be used as the collection in a 'for' expression.",
-                    value.kind_name()
-                );
-                self.fail(collection.span, "Iteration over non-iterable value", detail)
-            }
+        if let Some(pairs) = value.pairs() {
+            Ok(pairs)
+        } else {
+            let detail = format!(
+                "A value of type {} cannot be used as the collection in a 'for' expression.",
+                value.kind_name()
+            );
+            self.fail(collection.span, "Iteration over non-iterable value", detail)
         }
     }
 
@@ -84,16 +84,22 @@ impl Evaluator<'_> {
         let name = name?;
         if parts.group {
             built.groups.entry(name).or_default().push(value);
-        } else if built.entries.contains_key(&name) {
-            let detail = format!(
-                "Two different items produced the key \"{name}\" in this 'for' expression. If duplicates are \
-                 expected, use the ellipsis (...) after the value expression to enable grouping by key."
-            );
-            return self.fail(key.span, "Duplicate object key", detail);
-        } else {
-            built.entries.insert(name, value);
+            return Ok(());
         }
-        Ok(())
+        match built.entries.entry(name) {
+            Entry::Vacant(place) => {
+                place.insert(value);
+                Ok(())
+            }
+            Entry::Occupied(place) => {
+                let detail = format!(
+                    "Two different items produced the key \"{}\" in this 'for' expression. If duplicates are \
+                     expected, use the ellipsis (...) after the value expression to enable grouping by key.",
+                    place.key()
+                );
+                self.fail(key.span, "Duplicate object key", detail)
+            }
+        }
     }
 
     fn for_condition(&mut self, condition: &Expression, scope: &Scope<'_>) -> Result<bool, Failed> {
@@ -115,6 +121,7 @@ impl Evaluator<'_> {
     fn for_key(&mut self, key: &Expression, scope: &Scope<'_>) -> Result<Rc<str>, Failed> {
         const SUMMARY: &str = "Invalid object key";
         let value = self.evaluate(key, scope)?;
+        self.spend(value.nodes(), key.span)?;
         match convert(&value, &Type::String) {
             Ok(Value::String(name)) => Ok(name),
             Ok(_) => {

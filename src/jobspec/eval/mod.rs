@@ -22,7 +22,7 @@ use super::syntax::{Expression, Node, ObjectKey};
 use super::value::convert::convert;
 use super::value::kind::unify;
 use super::value::{TooLarge, Type, Value};
-pub(super) use access::closest;
+pub(super) use access::did_you_mean;
 pub(super) use scope::Scope;
 
 /// Steps that one job file may take.
@@ -134,21 +134,18 @@ impl<'h> Evaluator<'h> {
 
     /// Pays for work; fails when the tank is empty.
     pub(super) fn spend(&mut self, steps: usize, span: Span) -> Result<(), Failed> {
-        match self.fuel.checked_sub(steps) {
-            Some(rest) => {
-                self.fuel = rest;
-                Ok(())
+        if let Some(rest) = self.fuel.checked_sub(steps) {
+            self.fuel = rest;
+            Ok(())
+        } else {
+            self.fuel = 0;
+            if !std::mem::replace(&mut self.out_of_fuel, true) {
+                let detail = format!(
+                    "Computing this file takes more than {FUEL} steps. Make its loops smaller."
+                );
+                self.complaints.add(span, "Evaluation takes too long", detail);
             }
-            None => {
-                self.fuel = 0;
-                if !std::mem::replace(&mut self.out_of_fuel, true) {
-                    let detail = format!(
-                        "Computing this file takes more than {FUEL} steps. Make its loops smaller."
-                    );
-                    self.complaints.add(span, "Evaluation takes too long", detail);
-                }
-                Err(Failed)
-            }
+            Err(Failed)
         }
     }
 
@@ -244,23 +241,22 @@ impl<'h> Evaluator<'h> {
             return Ok(mine);
         }
         let common = if other.is_null() && other_type == Type::Any {
-            Some(mine_type.clone())
+            Some(mine_type)
         } else {
             unify([&mine_type, &other_type])
         };
-        match common.map(|common| convert(&mine, &common)) {
-            Some(Ok(value)) => Ok(value),
-            _ => {
-                let (t, f) = if chosen { (&mine, &other) } else { (&other, &mine) };
-                let detail = format!(
-                    "The true and false result expressions must have consistent types. The 'true' value is {}, \
-                     but the 'false' value is {}.",
-                    t.kind_name(),
-                    f.kind_name()
-                );
-                let span = yes.span.to(no.span);
-                self.fail(span, "Inconsistent conditional result types", detail)
-            }
+        if let Some(Ok(value)) = common.map(|common| convert(&mine, &common)) {
+            Ok(value)
+        } else {
+            let (t, f) = if chosen { (&mine, &other) } else { (&other, &mine) };
+            let detail = format!(
+                "The true and false result expressions must have consistent types. The 'true' value is {}, \
+                 but the 'false' value is {}.",
+                t.kind_name(),
+                f.kind_name()
+            );
+            let span = yes.span.to(no.span);
+            self.fail(span, "Inconsistent conditional result types", detail)
         }
     }
 

@@ -79,14 +79,16 @@ impl Evaluator<'_> {
             (Value::Bool(a), Value::Bool(b)) => {
                 Ok(Value::Bool(if operator == Operator::Or { a || b } else { a && b }))
             }
-            (Value::Number(a), Value::Number(b)) => match arithmetic(&a, operator, &b) {
-                Some(value) => Ok(value),
-                None => {
+            (Value::Number(a), Value::Number(b)) => {
+                if let Some(value) = arithmetic(&a, operator, &b) {
+                    self.spend(value.nodes(), span)?;
+                    Ok(value)
+                } else {
                     let detail =
                         "Error during operation: can't do this with these infinite or zero values.";
                     self.fail(span, "Operation failed", detail)
                 }
-            },
+            }
             _ => self.null_operand(span),
         }
     }

@@ -65,6 +65,7 @@ impl Evaluator<'_> {
         out: &mut String,
         scope: &Scope<'_>,
     ) -> Result<(), Failed> {
+        const SUMMARY: &str = "Invalid template interpolation value";
         if let Node::Traversal { root, .. } = &expression.node
             && scope.get(&root.text).is_none()
             && self.names == super::Names::Open
@@ -75,13 +76,13 @@ impl Evaluator<'_> {
             out.push_str(doubled_brace(next));
             return Ok(());
         }
-        const SUMMARY: &str = "Invalid template interpolation value";
         let value = self.evaluate(expression, scope)?;
         if value.is_null() {
             let detail =
                 "The expression result is null. Cannot include a null value in a string template.";
             return self.fail(expression.span, SUMMARY, detail);
         }
+        self.spend(value.nodes(), expression.span)?;
         match convert(&value, &Type::String) {
             Ok(Value::String(text)) => {
                 out.push_str(&text);

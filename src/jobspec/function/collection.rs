@@ -8,7 +8,7 @@ use super::{
 };
 use crate::jobspec::value::convert::convert;
 use crate::jobspec::value::kind::unify;
-use crate::jobspec::value::{Number, Type, Value};
+use crate::jobspec::value::{Number, Type, Value, order};
 
 /// Most numbers that `range` makes.
 const MAX_RANGE: usize = 1024;
@@ -122,17 +122,15 @@ fn concat(call: &Call<'_>) -> Outcome {
 }
 
 fn distinct(call: &Call<'_>) -> Outcome {
-    let mut seen: Vec<&Value> = Vec::new();
-    let items = call.items(0);
-    if items.len() > 10_000 {
-        return Err(Problem::whole("a list of more than 10000 elements cannot be made distinct"));
-    }
-    for item in items {
-        if !seen.iter().any(|earlier| earlier.equals(item)) {
-            seen.push(item);
+    let mut sorted: Vec<&Value> = Vec::new();
+    let mut kept = Vec::new();
+    for item in call.items(0) {
+        if let Err(at) = sorted.binary_search_by(|earlier| order(earlier, item)) {
+            sorted.insert(at, item);
+            kept.push(item.clone());
         }
     }
-    like(call.value(0), seen.into_iter().cloned().collect())
+    like(call.value(0), kept)
 }
 
 fn element(call: &Call<'_>) -> Outcome {
@@ -254,7 +252,7 @@ fn merge(call: &Call<'_>) -> Outcome {
 fn range(call: &Call<'_>) -> Outcome {
     let zero = Number::zero();
     let (start, end, step) = match call.arguments.len() {
-        1 => (zero.clone(), call.number(0), None),
+        1 => (zero, call.number(0), None),
         2 => (call.number(0), call.number(1), None),
         3 => (call.number(0), call.number(1), Some(call.number(2))),
         _ => return Err(Problem::whole("must have one, two, or three arguments")),

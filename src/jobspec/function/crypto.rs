@@ -11,9 +11,12 @@ use uuid::Uuid;
 use super::{Call, Function, Outcome, Problem, fixed, made, number, open, text};
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    open("bcrypt", &[text("str")], number("cost"), bcrypt),
+    open("bcrypt", &[text("str")], number("cost"), bcrypt).costs(|call| {
+        let doublings = call.number(1).to_usize().unwrap_or(10).clamp(10, 16);
+        16 << doublings
+    }),
     fixed("md5", &[text("str")], |call| made(hex(&Md5::digest(call.text(0))))),
-    fixed("rsadecrypt", &[text("ciphertext"), text("privatekey")], rsa_decrypt),
+    fixed("rsadecrypt", &[text("ciphertext"), text("privatekey")], rsa_decrypt).costs(|_| 100_000),
     fixed("sha1", &[text("str")], |call| made(hex(&Sha1::digest(call.text(0))))),
     fixed("sha256", &[text("str")], |call| made(hex(&Sha256::digest(call.text(0))))),
     fixed("sha512", &[text("str")], |call| made(hex(&Sha512::digest(call.text(0))))),
@@ -25,7 +28,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(digit).collect()
+}
+
+fn digit(value: u8) -> char {
+    char::from_digit(value.into(), 16).unwrap_or('0')
 }
 
 /// Cost above which a hash takes longer than anybody waits for a job file.
@@ -129,13 +136,15 @@ fn rsa_key(pem: &str) -> Option<RsaKey> {
         exponent: BigUint::from_bytes_be(exponent),
     };
     let bits = key.modulus.bits();
-    (512..=16_384).contains(&bits).then_some(key).filter(|key| key.modulus.bit(0))
+    (512..=8192).contains(&bits).then_some(key).filter(|key| key.modulus.bit(0))
 }
 
 const SEQUENCE: u8 = 0x30;
 
-/// The first DER element: tag, content, what follows.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+/// A DER element: tag, content, what follows.
+type Element<'d> = (u8, &'d [u8], &'d [u8]);
+
+fn element(der: &[u8]) -> Option<Element<'_>> {
     let (tag, rest) = der.split_first()?;
     let (first, rest) = rest.split_first()?;
     let (length, rest) = if *first < 0x80 {

@@ -4,7 +4,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::{Call, Function, MAX_TEXT, Outcome, Problem, json, nullable, open, text};
 use crate::jobspec::value::convert::convert;
-use crate::jobspec::value::number::{cut, place_point, rounds_up};
+use crate::jobspec::value::decimal::{cut, place_point, rounds_up};
 use crate::jobspec::value::{Number, Type, Value};
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -60,11 +60,7 @@ fn format_list(call: &Call<'_>) -> Outcome {
 /// `%[flags][width][.precision][[index]]verb`
 #[derive(Default)]
 struct Verb {
-    minus: bool,
-    plus: bool,
-    space: bool,
-    zero: bool,
-    sharp: bool,
+    flags: Vec<u8>,
     width: usize,
     precision: Option<usize>,
     index: Option<usize>,
@@ -121,15 +117,8 @@ fn verb(pattern: &str, offset: usize) -> Result<Verb, Problem> {
     let mut verb = Verb { offset, ..Verb::default() };
     let bytes = pattern.as_bytes();
     let mut at = offset + 1;
-    while let Some(flag) = bytes.get(at) {
-        match flag {
-            b'-' => verb.minus = true,
-            b'+' => verb.plus = true,
-            b' ' => verb.space = true,
-            b'0' => verb.zero = true,
-            b'#' => verb.sharp = true,
-            _ => break,
-        }
+    while let Some(flag) = bytes.get(at).filter(|flag| b"-+ 0#".contains(flag)) {
+        verb.flags.push(*flag);
         at += 1;
     }
     let number = |at: &mut usize| -> Option<usize> {
@@ -164,7 +153,7 @@ fn verb(pattern: &str, offset: usize) -> Result<Verb, Problem> {
         )));
     }
     verb.letter = letter;
-    verb.raw = pattern[offset..at + letter.len_utf8()].to_owned();
+    pattern[offset..at + letter.len_utf8()].clone_into(&mut verb.raw);
     Ok(verb)
 }
 
@@ -177,7 +166,7 @@ fn one(verb: &Verb, value: &Value) -> Result<String, Problem> {
         if value.is_null() { Err(unsupported("null value cannot be formatted")) } else { Ok(value) }
     };
     match verb.letter {
-        'v' if !verb.sharp
+        'v' if !verb.has(b'#')
             && matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_)) =>
         {
             let text = convert(value, &Type::String).map_err(|why| unsupported(&why))?;
@@ -224,33 +213,41 @@ fn shortened(verb: &Verb, text: &str) -> String {
     }
 }
 
+impl Verb {
+    fn has(&self, flag: u8) -> bool {
+        self.flags.contains(&flag)
+    }
+}
+
 fn pad(verb: &Verb, text: &str) -> String {
-    let length = text.graphemes(true).count();
-    let fill = verb.width.saturating_sub(length);
-    if verb.minus {
+    if verb.has(b'0') && !verb.has(b'-') {
+        let fill = verb.width.saturating_sub(text.graphemes(true).count());
+        return format!("{}{text}", "0".repeat(fill));
+    }
+    pad_with_spaces(verb, text)
+}
+
+fn pad_with_spaces(verb: &Verb, text: &str) -> String {
+    let fill = verb.width.saturating_sub(text.graphemes(true).count());
+    if verb.has(b'-') {
         format!("{text}{}", " ".repeat(fill))
-    } else if verb.zero {
-        format!("{}{text}", "0".repeat(fill))
     } else {
         format!("{}{text}", " ".repeat(fill))
     }
 }
 
 fn signed(verb: &Verb, negative: bool, digits: &str) -> String {
-    let sign = match (negative, verb.plus, verb.space) {
+    let sign = match (negative, verb.has(b'+'), verb.has(b' ')) {
         (true, _, _) => "-",
         (false, true, _) => "+",
         (false, false, true) => " ",
         (false, false, false) => "",
     };
-    if verb.zero && !verb.minus {
+    if verb.has(b'0') && !verb.has(b'-') {
         let fill = verb.width.saturating_sub(sign.len() + digits.len());
         format!("{sign}{}{digits}", "0".repeat(fill))
     } else {
-        pad(
-            &Verb { zero: false, minus: verb.minus, width: verb.width, ..Verb::default() },
-            &format!("{sign}{digits}"),
-        )
+        pad_with_spaces(verb, &format!("{sign}{digits}"))
     }
 }
 
@@ -259,9 +256,9 @@ fn integer(verb: &Verb, number: &Number) -> String {
     match verb.letter {
         'b' => format!("{magnitude:b}"),
         'o' => format!("{magnitude:o}"),
-        'x' if verb.sharp => format!("0x{magnitude:x}"),
+        'x' if verb.has(b'#') => format!("0x{magnitude:x}"),
         'x' => format!("{magnitude:x}"),
-        'X' if verb.sharp => format!("0X{magnitude:X}"),
+        'X' if verb.has(b'#') => format!("0X{magnitude:X}"),
         'X' => format!("{magnitude:X}"),
         _ => magnitude.to_string(),
     }

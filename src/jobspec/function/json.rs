@@ -59,7 +59,8 @@ fn write_string(text: &str, out: &mut String) {
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
             '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
-                out.push_str(&format!("\\u{:04x}", u32::from(c)));
+                let escaped = format!("\\u{:04x}", u32::from(c));
+                out.push_str(&escaped);
             }
             _ => out.push(c),
         }

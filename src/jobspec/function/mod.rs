@@ -160,6 +160,8 @@ pub(super) struct Function {
     pub rest: Option<Parameter>,
     /// Computes the result.
     pub run: fn(&Call<'_>) -> Outcome,
+    /// What a call costs besides the size of its arguments and its result.
+    pub cost: fn(&Call<'_>) -> usize,
 }
 
 const fn fixed(
@@ -167,7 +169,7 @@ const fn fixed(
     parameters: &'static [Parameter],
     run: fn(&Call<'_>) -> Outcome,
 ) -> Function {
-    Function { name, parameters, rest: None, run }
+    Function { name, parameters, rest: None, run, cost: |_| 1 }
 }
 
 const fn open(
@@ -176,10 +178,16 @@ const fn open(
     rest: Parameter,
     run: fn(&Call<'_>) -> Outcome,
 ) -> Function {
-    Function { name, parameters, rest: Some(rest), run }
+    Function { name, parameters, rest: Some(rest), run, cost: |_| 1 }
 }
 
 impl Function {
+    /// The same function at a price.
+    const fn costs(mut self, cost: fn(&Call<'_>) -> usize) -> Self {
+        self.cost = cost;
+        self
+    }
+
     /// The parameter that an argument belongs to.
     pub(super) fn parameter(&self, index: usize) -> Option<&Parameter> {
         self.parameters.get(index).or(self.rest.as_ref())

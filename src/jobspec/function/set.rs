@@ -3,7 +3,7 @@
 use super::{Call, Function, Outcome, Problem, any, open, set_of};
 use crate::jobspec::value::convert::convert;
 use crate::jobspec::value::kind::unify;
-use crate::jobspec::value::{Type, Value};
+use crate::jobspec::value::{Type, Value, order};
 
 /// Most combinations that `setproduct` makes.
 const MAX_PRODUCT: usize = 20_000;
@@ -13,7 +13,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
         combine(call, |mut sets| {
             let mut kept = sets.next().unwrap_or_default();
             for set in sets {
-                kept.retain(|item| set.iter().any(|other| other.equals(item)));
+                let mut set = set;
+                set.sort_by(order);
+                kept.retain(|item| set.binary_search_by(|other| order(other, item)).is_ok());
             }
             kept
         })
@@ -24,10 +26,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
 ];
 
-fn combine(
-    call: &Call<'_>,
-    join: fn(Box<dyn Iterator<Item = Vec<Value>> + '_>) -> Vec<Value>,
-) -> Outcome {
+fn combine(call: &Call<'_>, join: fn(std::vec::IntoIter<Vec<Value>>) -> Vec<Value>) -> Outcome {
     let kinds: Vec<Type> = call
         .arguments
         .iter()
@@ -42,16 +41,13 @@ fn combine(
         unify(&kinds)
             .ok_or_else(|| Problem::whole("given sets must all have compatible element types"))?
     };
-    if call.arguments.iter().filter_map(Value::items).map(<[Value]>::len).sum::<usize>() > 10_000 {
-        return Err(Problem::whole("sets of more than 10000 elements cannot be combined"));
-    }
     let mut sets = Vec::new();
     for (index, set) in call.arguments.iter().enumerate() {
         let items: Result<Vec<Value>, String> =
             set.items().unwrap_or_default().iter().map(|item| convert(item, &of)).collect();
         sets.push(items.map_err(|why| Problem::Argument(index, why))?);
     }
-    Ok(Value::set(of, join(Box::new(sets.into_iter())))?)
+    Ok(Value::set(of, join(sets.into_iter()))?)
 }
 
 fn product(call: &Call<'_>) -> Outcome {
@@ -68,7 +64,9 @@ fn product(call: &Call<'_>) -> Outcome {
         }
         rows = rows
             .iter()
-            .flat_map(|row| items.iter().map(|item| [row.as_slice(), &[item.clone()]].concat()))
+            .flat_map(|row| {
+                items.iter().map(|item| [row.as_slice(), std::slice::from_ref(item)].concat())
+            })
             .collect();
     }
     let rows: Result<Vec<Value>, _> = rows.into_iter().map(Value::tuple).collect();

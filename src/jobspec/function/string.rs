@@ -1,6 +1,6 @@
 //! ◆ Functions of text. Lengths and positions count what people see as one character.
 
-use regex::Regex;
+use regex::RegexBuilder;
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::{
@@ -18,7 +18,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     fixed("lower", &[text("str")], |call| {
         made(each_letter(call.text(0), |c| c.to_lowercase().next().unwrap_or(c)))
     }),
-    fixed("regex_replace", &[text("str"), text("pattern"), text("replace")], regex_replace),
+    fixed("regex_replace", &[text("str"), text("pattern"), text("replace")], regex_replace)
+        .costs(|call| 1000 + 50 * call.text(1).len()),
     fixed("replace", &[text("str"), text("substr"), text("replace")], replace),
     fixed("reverse", &[text("str")], reverse),
     fixed("split", &[text("separator"), text("str")], split),
@@ -86,7 +87,8 @@ fn join(call: &Call<'_>) -> Outcome {
 }
 
 fn regex_replace(call: &Call<'_>) -> Outcome {
-    let regex = Regex::new(call.text(1)).map_err(|error| {
+    let built = RegexBuilder::new(call.text(1)).size_limit(1 << 20).build();
+    let regex = built.map_err(|error| {
         let last = error.to_string().lines().last().unwrap_or_default().trim().to_owned();
         Problem::Whole(format!("error parsing regexp: {last}: `{}`", call.text(1)))
     })?;

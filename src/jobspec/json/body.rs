@@ -1,5 +1,8 @@
 //! ◆ JSON read as HCL: objects become bodies, blocks and attributes by what the tables say about their names.
 
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
 use super::{Json, JsonNode, Member};
 use crate::jobspec::error::Complaints;
 use crate::jobspec::schema::{JOB, Table};
@@ -46,6 +49,14 @@ pub(crate) enum Content {
     Generator(Option<&'static Table>),
 }
 
+/// Blocks of one name on their way: the labels found so far, of how many.
+struct Labelled {
+    kind: Name,
+    labels: usize,
+    found: Vec<Name>,
+    content: Content,
+}
+
 /// Reads JSON into bodies. Complaints are about strings that are no templates.
 #[derive(Debug)]
 pub(crate) struct Reader<'c> {
@@ -70,7 +81,22 @@ impl Reader<'_> {
     pub(crate) fn body(&mut self, json: &Json, content: Content) -> Body {
         let mut body = Body { from_json: true, ..Body::empty(self.span(json).at_start()) };
         self.fill(json, content, &mut body);
+        self.refuse_repeated(&mut body);
         body
+    }
+
+    /// Complains about names that are given twice, and keeps the first.
+    fn refuse_repeated(&mut self, body: &mut Body) {
+        let mut names = BTreeSet::new();
+        let complaints = &mut *self.complaints;
+        body.attributes.retain(|attribute| {
+            let new = names.insert(Rc::clone(&attribute.name.text));
+            if !new {
+                let detail = format!("The argument \"{}\" was already set.", attribute.name.text);
+                complaints.add(attribute.name.span, "Attribute redefined", detail);
+            }
+            new
+        });
     }
 
     fn fill(&mut self, json: &Json, content: Content, body: &mut Body) {
@@ -101,7 +127,9 @@ impl Reader<'_> {
         }
         match meaning(content, &member.name) {
             Some(Meaning::Blocks(labels, inner)) => {
-                self.blocks(&name, labels, &mut Vec::new(), &member.value, inner, body);
+                let mut labelled =
+                    Labelled { kind: name, labels, found: Vec::new(), content: inner };
+                self.blocks(&mut labelled, &member.value, body);
             }
             Some(Meaning::Code) => self.code(name, &member.value, body),
             Some(Meaning::Attribute(strings)) => self.attribute(name, &member.value, strings, body),
@@ -115,13 +143,7 @@ impl Reader<'_> {
 
     fn attribute(&mut self, name: Name, json: &Json, strings: Strings, body: &mut Body) {
         let value = self.expression(json, strings);
-        match body.attributes.iter().find(|earlier| earlier.name.text == name.text) {
-            Some(_) => {
-                let detail = format!("The argument \"{}\" was already set.", name.text);
-                self.complaints.add(name.span, "Attribute redefined", detail);
-            }
-            None => body.attributes.push(Attribute { name, value }),
-        }
+        body.attributes.push(Attribute { name, value });
     }
 
     fn code(&mut self, name: Name, json: &Json, body: &mut Body) {
@@ -136,40 +158,31 @@ impl Reader<'_> {
     }
 
     /// Labels first, as names of nested objects; a list at any place means several.
-    fn blocks(
-        &mut self,
-        kind: &Name,
-        labels: usize,
-        found: &mut Vec<Name>,
-        json: &Json,
-        content: Content,
-        body: &mut Body,
-    ) {
+    fn blocks(&mut self, labelled: &mut Labelled, json: &Json, body: &mut Body) {
         match &json.node {
             JsonNode::Array(items) => {
                 for item in items {
-                    self.blocks(kind, labels, found, item, content, body);
+                    self.blocks(labelled, item, body);
                 }
             }
             JsonNode::Null => {}
-            JsonNode::Object(members) if found.len() < labels => {
+            JsonNode::Object(members) if labelled.found.len() < labelled.labels => {
                 for member in members {
-                    found.push(self.name(member));
-                    self.blocks(kind, labels, found, &member.value, content, body);
-                    found.pop();
+                    labelled.found.push(self.name(member));
+                    self.blocks(labelled, &member.value, body);
+                    labelled.found.pop();
                 }
             }
             JsonNode::Object(_) => {
-                let content = specific(content, found);
-                let inner = self.body(json, content);
+                let inner = self.body(json, specific(labelled.content, &labelled.found));
                 let open = self.span(json).at_start();
-                let (kind, labels) = (kind.clone(), found.clone());
+                let (kind, labels) = (labelled.kind.clone(), labelled.found.clone());
                 body.blocks.push(Block { kind, labels, open, body: inner });
             }
             JsonNode::Bool(_) | JsonNode::Number(_) | JsonNode::String(_) => {
                 let detail = format!(
                     "Either a JSON object or a JSON array is required, to define \"{}\" blocks.",
-                    kind.text
+                    labelled.kind.text
                 );
                 self.complaints.add(self.span(json), "Incorrect JSON value type", detail);
             }

@@ -1,5 +1,7 @@
 //! ◆ From tokens to expressions.
 
+use std::rc::Rc;
+
 use super::ast::{Expression, For, Name, Node, ObjectKey, Operator, Step};
 use super::parser::{Parser, Read};
 use super::token::{Kind, Token};
@@ -129,12 +131,11 @@ impl Parser<'_, '_> {
 
     fn number(&mut self) -> Read<Expression> {
         let token = self.read();
-        match Number::parse(self.text(token)) {
-            Some(number) => self.node(token.span, Node::Literal(Value::Number(number))),
-            None => {
-                let detail = "The number has too many digits or too large an exponent.";
-                self.stop(token.span, "Invalid number literal", detail)
-            }
+        if let Some(number) = Number::parse(self.text(token)) {
+            self.node(token.span, Node::Literal(Value::Number(number)))
+        } else {
+            let detail = "The number has too many digits or too large an exponent.";
+            self.stop(token.span, "Invalid number literal", detail)
         }
     }
 
@@ -159,12 +160,11 @@ impl Parser<'_, '_> {
             "null" => Some(Value::NULL),
             _ => None,
         };
-        let node = match literal {
-            Some(value) => Node::Literal(value),
-            None => {
-                let text = name.text.clone();
-                Node::Traversal { root: name, steps: Vec::new(), text }
-            }
+        let node = if let Some(value) = literal {
+            Node::Literal(value)
+        } else {
+            let text = Rc::clone(&name.text);
+            Node::Traversal { root: name, steps: Vec::new(), text }
         };
         self.node(token.span, node)
     }
@@ -294,13 +294,11 @@ impl Parser<'_, '_> {
         };
         let next = self.peek();
         if !self.accept("=") && !self.accept(":") {
-            return match next.kind {
-                Kind::End => self.unterminated(open, "object"),
-                _ => {
-                    let detail =
-                        "Expected an attribute value, introduced by an equals sign (\"=\").";
-                    self.stop(next.span, "Missing attribute value", detail)
-                }
+            return if next.kind == Kind::End {
+                self.unterminated(open, "object")
+            } else {
+                let detail = "Expected an attribute value, introduced by an equals sign (\"=\").";
+                self.stop(next.span, "Missing attribute value", detail)
             };
         }
         let value = self.expression()?;
@@ -461,15 +459,12 @@ impl Parser<'_, '_> {
         let key = self.expression()?;
         let close = self.close_bracket()?;
         let brackets = open.span.to(close.span);
-        match key.node {
-            Node::Literal(value @ (Value::Number(_) | Value::String(_))) => {
-                self.step(source, Step::Index(value, brackets), brackets)
-            }
-            _ => {
-                let span = source.span.to(brackets);
-                let (collection, key) = (Box::new(source), Box::new(key));
-                self.node(span, Node::Index { collection, key, brackets })
-            }
+        if let Node::Literal(value @ (Value::Number(_) | Value::String(_))) = key.node {
+            self.step(source, Step::Index(value, brackets), brackets)
+        } else {
+            let span = source.span.to(brackets);
+            let (collection, key) = (Box::new(source), Box::new(key));
+            self.node(span, Node::Index { collection, key, brackets })
         }
     }
 

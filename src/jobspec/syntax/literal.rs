@@ -13,13 +13,12 @@ pub(super) fn quoted(input: Input<'_>, span: Span, complaints: &mut Complaints) 
         let rest = &raw[at..];
         if rest.starts_with('\\') {
             let (c, length) = escape(rest);
-            match c {
-                Some(c) => out.push(c),
-                None => {
-                    let start = span.start + u32::try_from(at).unwrap_or(0);
-                    let end = start + u32::try_from(length).unwrap_or(0);
-                    complain(rest, Span { start, end, ..span }, complaints);
-                }
+            if let Some(c) = c {
+                out.push(c);
+            } else {
+                let start = span.start + u32::try_from(at).unwrap_or(0);
+                let end = start + u32::try_from(length).unwrap_or(0);
+                complain(rest, Span { start, end, ..span }, complaints);
             }
             at += length;
         } else if let Some(sign) = doubled(rest) {

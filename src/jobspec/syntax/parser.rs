@@ -1,6 +1,9 @@
 //! ◆ From tokens to bodies: attributes and blocks. The first thing that makes no sense ends the reading, because what
 //! follows it would be guesswork.
 
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
 use super::ast::{Attribute, Block, Body, Name};
 use super::literal;
 use super::scan::Input;
@@ -16,6 +19,9 @@ pub(super) const MAX_DEPTH: usize = 64;
 pub(super) struct Stopped;
 
 pub(super) type Read<T> = Result<T, Stopped>;
+
+/// Names of attributes that a body has, and where.
+type Names = BTreeMap<Rc<str>, Span>;
 
 /// A place in the tokens. Line breaks are tokens or nothing, depending on what is being read.
 pub(super) struct Parser<'a, 'c> {
@@ -124,13 +130,14 @@ impl<'a, 'c> Parser<'a, 'c> {
 
     fn body(&mut self, missing: Span) -> Read<Body> {
         let mut body = Body::empty(missing);
+        let mut names = BTreeMap::new();
         loop {
             let next = self.peek();
             match next.kind {
                 Kind::Newline => {
                     self.read();
                 }
-                Kind::Identifier => self.item(&mut body)?,
+                Kind::Identifier => self.item(&mut body, &mut names)?,
                 Kind::OpenQuote => {
                     let detail = "Argument names must not be quoted.";
                     return self.stop(next.span, "Invalid argument name", detail);
@@ -144,7 +151,7 @@ impl<'a, 'c> Parser<'a, 'c> {
         }
     }
 
-    fn item(&mut self, body: &mut Body) -> Read<()> {
+    fn item(&mut self, body: &mut Body, names: &mut Names) -> Read<()> {
         let token = self.read();
         let name = self.name(token);
         match self.peek().kind {
@@ -155,7 +162,7 @@ impl<'a, 'c> Parser<'a, 'c> {
                     "Missing newline after argument",
                     "An argument definition must end with a newline.",
                 )?;
-                self.add_attribute(body, Attribute { name, value });
+                self.add_attribute(body, names, Attribute { name, value });
                 Ok(())
             }
             Kind::OpenQuote | Kind::Identifier | Kind::Sign("{") => {
@@ -171,15 +178,15 @@ impl<'a, 'c> Parser<'a, 'c> {
         }
     }
 
-    fn add_attribute(&mut self, body: &mut Body, attribute: Attribute) {
-        let earlier = body.attributes.iter().find(|a| a.name.text == attribute.name.text);
-        if let Some(earlier) = earlier {
+    fn add_attribute(&mut self, body: &mut Body, names: &mut Names, attribute: Attribute) {
+        let Attribute { name, .. } = &attribute;
+        if let Some(earlier) = names.insert(Rc::clone(&name.text), name.span) {
             let detail = format!(
                 "The argument \"{}\" was already set in line {}. Each argument may be set only once.",
-                earlier.name.text,
-                self.line_of(earlier.name.span),
+                name.text,
+                self.line_of(earlier),
             );
-            self.complaints.add(attribute.name.span, "Attribute redefined", detail);
+            self.complaints.add(name.span, "Attribute redefined", detail);
         } else {
             body.attributes.push(attribute);
         }

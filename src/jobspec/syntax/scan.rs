@@ -150,12 +150,11 @@ impl<'a, 'c> Scanner<'a, 'c> {
     }
 
     fn line_comment(&mut self) {
-        self.at += self.rest().find(['\n', '\r']).unwrap_or(self.rest().len());
-        // A lone carriage return is part of the comment.
-        while self.rest().starts_with('\r') && !self.rest().starts_with("\r\n") {
-            self.at += 1;
-            self.at += self.rest().find(['\n', '\r']).unwrap_or(self.rest().len());
-        }
+        let rest = self.rest();
+        let line = rest.find('\n').unwrap_or(rest.len());
+        // A carriage return before the line break belongs to it, any other to the comment.
+        let carriage = usize::from(line < rest.len() && rest[..line].ends_with('\r'));
+        self.at += line - carriage;
     }
 
     fn sign(&mut self, braces: usize, nested: bool) {
@@ -193,7 +192,7 @@ impl<'a, 'c> Scanner<'a, 'c> {
     fn open_heredoc(&mut self) {
         let rest = self.rest();
         let line = rest.split_inclusive('\n').next().unwrap_or(rest);
-        let marker = line[2..].strip_prefix('-').unwrap_or(&line[2..]).trim_end();
+        let marker = line.trim_start_matches("<<").trim_start_matches('-').trim_end();
         let named = marker.starts_with(starts_name) && marker.chars().all(continues_name);
         if !named || !line.ends_with('\n') {
             self.push(Kind::Sign("<"), self.at + 1);

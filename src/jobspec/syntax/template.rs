@@ -107,7 +107,7 @@ impl Parser<'_, '_> {
                         literal::plain(self.text(token))
                     };
                     if std::mem::take(&mut cut_next) {
-                        text = text.trim_start().to_owned();
+                        text.drain(..text.len() - text.trim_start().len());
                     }
                     pieces.push(Piece::Text { text, span: token.span });
                 }

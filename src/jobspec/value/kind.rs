@@ -38,11 +38,6 @@ impl Type {
         Self::Map(Rc::new(Self::String))
     }
 
-    /// String, number or bool.
-    pub(crate) fn is_primitive(&self) -> bool {
-        matches!(self, Self::String | Self::Number | Self::Bool)
-    }
-
     /// How errors call it: `list of string`, `object`.
     pub(crate) fn name(&self) -> String {
         match self {

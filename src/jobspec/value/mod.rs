@@ -4,6 +4,7 @@
 //! deep, and refuses to be built beyond a bound: `[x, x]` of `[y, y]` of … doubles with every line of a hostile file.
 
 pub(super) mod convert;
+pub(super) mod decimal;
 pub(super) mod kind;
 pub(super) mod number;
 
@@ -243,7 +244,8 @@ impl Value {
             Self::List(_, items) | Self::Set(_, items) | Self::Tuple(items) => items.size,
             Self::Map(_, table) | Self::Object(table) => table.size,
             Self::String(text) => Size { nodes: 1, bytes: text.len(), depth: 0 },
-            Self::Null(_) | Self::Number(_) | Self::Bool(_) => Size { nodes: 1, ..Size::default() },
+            Self::Number(number) => Size { nodes: number.weight(), ..Size::default() },
+            Self::Null(_) | Self::Bool(_) => Size { nodes: 1, ..Size::default() },
         }
     }
 
@@ -294,7 +296,7 @@ fn table(entries: BTreeMap<Rc<str>, Value>) -> Result<Rc<Table>, TooLarge> {
 }
 
 /// The order of elements in a set: strings by their bytes, numbers by size, everything else by content.
-fn order(a: &Value, b: &Value) -> Ordering {
+pub(crate) fn order(a: &Value, b: &Value) -> Ordering {
     let rank = |value: &Value| match value {
         Value::Bool(_) => 0,
         Value::Number(_) => 1,

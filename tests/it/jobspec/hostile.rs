@@ -1,9 +1,10 @@
 //! No input makes the parser panic, hang or eat the machine.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use stead::jobspec::{self, Inputs, NoFiles, ParseError, Source};
+use stead::sys::clock;
 
 fn parse(text: impl Into<Vec<u8>>) -> Result<serde_json::Value, ParseError> {
     jobspec::parse(&Source::new("x.hcl", text), &Inputs::default(), &NoFiles)
@@ -16,6 +17,10 @@ fn refused(text: &str, why: &str) {
 
 fn meta(expression: &str) -> String {
     format!("job \"x\" {{\n  meta {{\n    a = {expression}\n  }}\n}}\n")
+}
+
+fn joined(lines: impl Iterator<Item = String>) -> String {
+    lines.collect::<Vec<_>>().concat()
 }
 
 #[test]
@@ -49,7 +54,7 @@ fn deep_nesting_is_refused() {
 
 #[test]
 fn loops_in_loops_run_out_of_fuel() {
-    let started = Instant::now();
+    let started = clock::monotonic();
     refused(
         &meta(
             "length([for a in range(1024) : [for b in range(1024) : [for c in range(1024) : a * b * c]]])",
@@ -62,13 +67,13 @@ fn loops_in_loops_run_out_of_fuel() {
         ),
         "takes too long",
     );
-    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_mins(1), "{:?}", started.elapsed());
 }
 
 #[test]
 fn doubling_locals_do_not_double_forever() {
     let doubled = |first: &str, next: &dyn Fn(usize) -> String| {
-        let locals: String = (1..200).map(|i| format!("  l{i} = {}\n", next(i - 1))).collect();
+        let locals = joined((1..200).map(|i| format!("  l{i} = {}\n", next(i - 1))));
         format!("locals {{\n  l0 = {first}\n{locals}}}\n{}", meta("jsonencode(local.l199)"))
     };
     refused(&doubled("[1]", &|i| format!("[local.l{i}, local.l{i}]")), "too large");
@@ -81,10 +86,10 @@ fn doubling_locals_do_not_double_forever() {
         &doubled("\"aaaaaaaa\"", &|i| format!("replace(local.l{i}, \"a\", \"aa\")")),
         "longer than",
     );
-    refused(&doubled("1e3000", &|i| format!("local.l{i} * local.l{i}")), "infinity");
-    let deep: String = (1..5000).map(|i| format!("  l{i} = [local.l{}]\n", i - 1)).collect();
+    refused(&doubled("1e1000", &|i| format!("local.l{i} * local.l{i}")), "infinity");
+    let deep = joined((1..5000).map(|i| format!("  l{i} = [local.l{}]\n", i - 1)));
     refused(&format!("locals {{\n  l0 = 1\n{deep}}}\n{}", meta("1")), "too large");
-    let bomb: String = (1..60).map(|i| format!("a{i}: &a{i} [*a{0}, *a{0}]\\n", i - 1)).collect();
+    let bomb = joined((1..60).map(|i| format!("a{i}: &a{i} [*a{0}, *a{0}]\\n", i - 1)));
     refused(&meta(&format!("yamldecode(\"a0: &a0 [1]\\n{bomb}\")")), "too");
 }
 
@@ -193,16 +198,14 @@ const PIECES: &[&str] = &[
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
-
-    #[test]
+        #[test]
     fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         drop(parse(bytes));
     }
 
     #[test]
     fn random_pieces_never_panic(picks in proptest::collection::vec(0..PIECES.len(), 0..60)) {
-        let text: String = picks.iter().map(|pick| format!("{} ", PIECES[*pick])).collect();
+        let text = picks.iter().map(|pick| PIECES[*pick]).collect::<Vec<_>>().join(" ");
         drop(parse(text.clone()));
         drop(parse(meta(&text)));
         drop(parse(format!("{{\"job\":{{\"x\":{{\"meta\":{{\"a\":{}}}}}}}}}", serde_json::json!(text))));

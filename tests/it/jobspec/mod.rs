@@ -3,5 +3,6 @@
 mod accepted;
 mod functions;
 mod hostile;
+mod language;
 mod refused;
 mod support;

@@ -125,8 +125,7 @@ pub(super) fn names(folder: &Path, ending: &str) -> Vec<String> {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter_map(|name| name.strip_suffix(ending).map(str::to_owned))
-        .filter(|name| !name.ends_with(".in") && !name.contains(".vars"))
-        .filter(|name| !name.contains('.') || ending == ".txt")
+        .filter(|name| !name.contains('.'))
         .collect();
     names.sort();
     names
@@ -199,7 +198,7 @@ impl Report {
         match (problem, self.known.remove(name)) {
             (None, None) => self.holds += 1,
             (None, Some(_)) => {
-                self.problems.push(format!("{name}: is listed as different but holds"))
+                self.problems.push(format!("{name}: is listed as different but holds"));
             }
             (Some(_), Some(_)) => self.differs += 1,
             (Some(problem), None) => self.problems.push(format!("{name}: {problem}")),
