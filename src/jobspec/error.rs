@@ -54,6 +54,11 @@ impl Complaints {
         }
     }
 
+    /// Whether no further complaint will be shown, so that none needs to be worded with care.
+    pub(super) fn is_full(&self) -> bool {
+        self.list.len() >= KEPT
+    }
+
     /// Whether nothing was found.
     pub(super) fn is_empty(&self) -> bool {
         self.list.is_empty()

@@ -88,6 +88,19 @@ impl<'e, 'h> Decoder<'e, 'h> {
         self.evaluator.complaints.add(span, summary, detail);
     }
 
+    /// A place in words, for complaints that name a second one.
+    fn place(&self, span: Span) -> String {
+        if self.evaluator.complaints.is_full() {
+            return String::new();
+        }
+        self.texts.locate(span).to_string()
+    }
+
+    /// ` Did you mean "…"?`, while somebody may still read it.
+    fn hint<'a>(&self, name: &str, known: impl Iterator<Item = &'a str>) -> String {
+        if self.evaluator.complaints.is_full() { String::new() } else { did_you_mean(name, known) }
+    }
+
     fn require(&mut self, table: &Table, body: &Body) {
         for field in table.fields.iter().filter(|field| field.required) {
             if !body.attributes.iter().any(|attribute| attribute.name.text.as_ref() == field.name) {
@@ -122,7 +135,7 @@ impl<'e, 'h> Decoder<'e, 'h> {
                     detail += &hint;
                 } else {
                     let known = table.fields.iter().filter(|field| field.kind.is_attribute());
-                    detail += &did_you_mean(name, known.map(|field| field.name));
+                    detail += &self.hint(name, known.map(|field| field.name));
                 }
                 self.complain(attribute.name.span, "Unsupported argument", detail);
             }
@@ -143,7 +156,7 @@ impl<'e, 'h> Decoder<'e, 'h> {
         // An attribute of the same name is reported once, at the block.
         if let Some(twin) = target.attributes.get(block.kind.text.as_ref()) {
             let name = &block.kind.text;
-            let place = self.texts.locate(twin.name.span.to(twin.value.span));
+            let place = self.place(twin.name.span.to(twin.value.span));
             let detail = format!(
                 "{name} may not be defined more than once. Another definition is defined at {place}."
             );
@@ -174,7 +187,7 @@ impl<'e, 'h> Decoder<'e, 'h> {
             detail += &hint;
         } else {
             let known = table.fields.iter().filter(|field| field.kind.is_block());
-            detail += &did_you_mean(name, known.map(|field| field.name));
+            detail += &self.hint(name, known.map(|field| field.name));
         }
         self.complain(kind.span, "Unsupported block type", detail);
         false
@@ -260,7 +273,7 @@ impl<'e, 'h> Decoder<'e, 'h> {
         }
         let Some(earlier) = seen.insert(field.json, instance.definition) else { return false };
         let name = field.name;
-        let place = self.texts.locate(earlier);
+        let place = self.place(earlier);
         let detail = format!("Only one {name} block is allowed. Another was defined at {place}.");
         self.complain(instance.definition, format!("Duplicate {name} block"), detail);
         true
@@ -304,7 +317,7 @@ impl<'e, 'h> Decoder<'e, 'h> {
             }
         };
         if let Some(earlier) = seen.insert(kind, instance.definition) {
-            let place = self.texts.locate(earlier);
+            let place = self.place(earlier);
             let detail = format!(
                 "Only one scaling {short} block is allowed. Another was defined at {place}."
             );

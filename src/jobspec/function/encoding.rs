@@ -1,6 +1,6 @@
 //! ◆ Functions that turn values into texts of other formats and back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use base64::Engine as _;
@@ -66,8 +66,9 @@ fn csv_decode(call: &Call<'_>) -> Outcome {
         Some(header) => header.map_err(|error| bad(&error))?,
     };
     let mut columns: Vec<Rc<str>> = Vec::new();
+    let mut known = BTreeSet::new();
     for name in &header {
-        if columns.iter().any(|column| column.as_ref() == name) {
+        if !known.insert(name) {
             return Err(Problem::Whole(format!("duplicate column name {name:?}")));
         }
         columns.push(name.into());

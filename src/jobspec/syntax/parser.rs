@@ -194,6 +194,9 @@ impl<'a, 'c> Parser<'a, 'c> {
 
     pub(super) fn line_of(&self, span: Span) -> usize {
         let start = span.start.saturating_sub(self.input.base) as usize;
+        if self.complaints.is_full() {
+            return 0;
+        }
         self.input.text.get(..start).map_or(0, |before| before.matches('\n').count()) + 1
     }
 

@@ -5,12 +5,16 @@
 //! Code —`"`→ Quoted —`${`→ Code (until its `}`) …
 //! Code —`<<X`→ Heredoc —`${`→ Code …
 
+use std::rc::Rc;
+
 use super::token::{Kind, Token};
 use crate::jobspec::error::Complaints;
 use crate::jobspec::source::{FileId, Span};
 
 /// Deepest nesting of strings in templates in strings.
 const MAX_DEPTH: usize = 64;
+/// Longest line that opens a heredoc.
+const MAX_MARKER: usize = 256;
 /// Most tokens of one text.
 const MAX_TOKENS: usize = 2_000_000;
 
@@ -58,7 +62,7 @@ enum State {
     /// A template without quotes: a string of a JSON file.
     Bare,
     /// Inside a heredoc with this marker.
-    Heredoc { marker: String },
+    Heredoc { marker: Rc<str> },
 }
 
 struct Scanner<'a, 'c> {
@@ -68,6 +72,7 @@ struct Scanner<'a, 'c> {
     states: Vec<State>,
     complaints: &'c mut Complaints,
     failed: bool,
+    no_comment_ends: bool,
 }
 
 /// Longest first, so that `==` is not read as `=`.
@@ -78,7 +83,15 @@ const SIGNS: &[&str] = &[
 
 impl<'a, 'c> Scanner<'a, 'c> {
     fn new(input: Input<'a>, complaints: &'c mut Complaints, state: State) -> Self {
-        Self { input, at: 0, tokens: Vec::new(), states: vec![state], complaints, failed: false }
+        Self {
+            input,
+            at: 0,
+            tokens: Vec::new(),
+            states: vec![state],
+            complaints,
+            failed: false,
+            no_comment_ends: false,
+        }
     }
 
     fn run(mut self) -> Option<Vec<Token>> {
@@ -129,10 +142,7 @@ impl<'a, 'c> Scanner<'a, 'c> {
             '\r' if rest.starts_with("\r\n") => self.push(Kind::Newline, self.at + 2),
             '#' => self.line_comment(),
             '/' if rest.starts_with("//") => self.line_comment(),
-            '/' if rest.starts_with("/*") => match rest.find("*/") {
-                Some(length) => self.at += length + 2,
-                None => self.push(Kind::Sign("/"), self.at + 1),
-            },
+            '/' if rest.starts_with("/*") => self.block_comment(),
             '"' => {
                 self.push(Kind::OpenQuote, self.at + 1);
                 self.states.push(State::Quoted);
@@ -146,6 +156,17 @@ impl<'a, 'c> Scanner<'a, 'c> {
                 self.push(Kind::Identifier, self.at + length);
             }
             _ => self.sign(braces, nested),
+        }
+    }
+
+    fn block_comment(&mut self) {
+        let end = if self.no_comment_ends { None } else { self.rest().find("*/") };
+        if let Some(length) = end {
+            self.at += length + 2;
+        } else {
+            // What is not found once need not be looked for again.
+            self.no_comment_ends = true;
+            self.push(Kind::Sign("/"), self.at + 1);
         }
     }
 
@@ -190,15 +211,21 @@ impl<'a, 'c> Scanner<'a, 'c> {
 
     /// `<<EOT` or `<<-EOT`, which must end its line.
     fn open_heredoc(&mut self) {
-        let rest = self.rest();
-        let line = rest.split_inclusive('\n').next().unwrap_or(rest);
-        let marker = line.trim_start_matches("<<").trim_start_matches('-').trim_end();
+        // Looking no further than a marker may be long keeps `<<<<<<…` cheap.
+        let mut end = self.rest().len().min(MAX_MARKER);
+        while !self.rest().is_char_boundary(end) {
+            end -= 1;
+        }
+        let near = &self.rest()[..end];
+        let line = near.find('\n').map_or("", |line_break| &near[..=line_break]);
+        let marker = line.strip_prefix("<<").unwrap_or("");
+        let marker = marker.strip_prefix('-').unwrap_or(marker).trim_end();
         let named = marker.starts_with(starts_name) && marker.chars().all(continues_name);
-        if !named || !line.ends_with('\n') {
+        if !named {
             self.push(Kind::Sign("<"), self.at + 1);
             return;
         }
-        let state = State::Heredoc { marker: marker.to_owned() };
+        let state = State::Heredoc { marker: marker.into() };
         self.push(Kind::OpenHeredoc, self.at + line.len());
         self.states.push(state);
     }
@@ -243,19 +270,21 @@ impl<'a, 'c> Scanner<'a, 'c> {
 
     fn heredoc(&mut self, marker: &str) {
         let rest = self.rest();
-        let line = rest.split_inclusive('\n').next().unwrap_or(rest);
-        let starts_line = self.input.text[..self.at].ends_with('\n');
-        if starts_line && line.trim() == marker {
-            let indent = line.len() - line.trim_start().len();
-            self.at += indent;
-            self.states.pop();
-            self.push(Kind::CloseHeredoc, self.at + marker.len());
-        } else if opens(rest, '$') {
+        if self.input.text[..self.at].ends_with('\n') {
+            let line = rest.split_inclusive('\n').next().unwrap_or(rest);
+            if line.trim() == marker {
+                self.at += line.len() - line.trim_start().len();
+                self.states.pop();
+                self.push(Kind::CloseHeredoc, self.at + marker.len());
+                return;
+            }
+        }
+        if opens(rest, '$') {
             self.open_template(Kind::OpenValue);
         } else if opens(rest, '%') {
             self.open_template(Kind::OpenControl);
         } else {
-            let length = text_length(line, false).min(line.len());
+            let length = text_length(rest, false);
             self.push(Kind::HeredocText, self.at + length);
         }
     }

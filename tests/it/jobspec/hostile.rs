@@ -107,6 +107,33 @@ fn huge_requests_are_refused_by_name() {
     refused(&format!("{}{}", " ".repeat(5 << 20), meta("1")), "File too large");
 }
 
+/// Texts whose every piece could make a careless reader look at all the rest.
+#[test]
+fn long_repetitions_are_read_once() {
+    const BYTES: usize = 3 << 20;
+    let fill = |piece: &str| piece.repeat(BYTES / piece.len());
+    let started = clock::monotonic();
+    for text in [
+        meta(&fill("<")),
+        meta(&fill("/* ")),
+        fill("/*"),
+        meta(&format!("<<A\n{}\nA", fill("${a}"))),
+        meta(&format!("<<{}\n{}", "A".repeat(BYTES / 2), "\n".repeat(BYTES / 2))),
+        format!("job \"x\" {{\n{}}}\n", fill("a = 1\n")),
+        format!("job \"x\" {{\n{}}}\n", joined((0..200_000).map(|i| format!("n{i} = 1\n")))),
+        format!("job \"x\" {{\n{}}}\n", fill("update {}\n")),
+        format!("{{\"job\": {{\"x\": {{{}\"a\": 1}}}}}}", fill("\"a\": 1,")),
+        meta(&format!("csvdecode(\"{}\")", joined((0..200_000).map(|i| format!("{i},"))))),
+        meta(&format!("\"{}\"", fill("\\"))),
+        fill("\u{e9}"),
+        fill("a.b"),
+        fill("a {\n}\n"),
+    ] {
+        drop(parse(text));
+    }
+    assert!(started.elapsed() < Duration::from_mins(1), "{:?}", started.elapsed());
+}
+
 #[test]
 fn half_surrogates_and_odd_characters_are_survived() {
     for text in [
