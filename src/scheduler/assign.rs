@@ -56,6 +56,11 @@ impl Ask {
         }
     }
 
+    /// What it needs at once, cores aside.
+    pub fn sum(&self) -> Sum {
+        self.sum
+    }
+
     /// What would be taken on a node with room for it, in MHz and MiB, and if there is none, what is lacking.
     /// Chooses nothing yet: [`Ask::assign`] may still find a port taken.
     pub fn fits(&self, capacity: &Capacity, usage: &NodeUse) -> Result<Sum, Shortage> {

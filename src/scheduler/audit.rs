@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::input::Input;
 use super::outcome::Outcome;
 use crate::model::usage::Capacity;
-use crate::model::{AllocId, Allocation};
+use crate::model::{AllocId, Allocation, ClientStatus};
 
 /// What is wrong with `outcome` as an answer to `input`; nothing if all is well.
 pub fn problems(input: &Input<'_>, outcome: &Outcome) -> Vec<String> {
@@ -56,7 +56,9 @@ fn nodes_hold_what_they_get(input: &Input<'_>, outcome: &Outcome, problems: &mut
                 usage.remove(&known);
             }
         }
-        allocs.iter().for_each(|alloc| usage.add(alloc));
+        for alloc in allocs {
+            usage.add(alloc);
+        }
         if allocs.iter().any(|alloc| fresh(&alloc))
             && let Err(shortage) = Capacity::of(&node).holds(&usage)
         {
@@ -95,15 +97,23 @@ fn groups_are_not_exceeded(input: &Input<'_>, outcome: &Outcome, problems: &mut 
         return;
     };
     let gone: BTreeSet<&AllocId> = stopped(outcome).map(|alloc| &alloc.id).collect();
+    // Those whose node is not heard of may have a replacement beside them.
+    let unknown: BTreeSet<&AllocId> = placed(outcome)
+        .filter(|alloc| alloc.client_status == ClientStatus::Unknown)
+        .map(|alloc| &alloc.id)
+        .collect();
     for group in &job.task_groups {
         let of_group = |alloc: &&Allocation| alloc.task_group == group.name;
         let is_canary = |alloc: &Allocation| {
             alloc.deployment_status.as_ref().is_some_and(|status| status.canary)
         };
-        let stay =
-            input.allocs.iter().map(|alloc| &**alloc).filter(of_group).filter(|alloc| {
-                !alloc.is_terminal() && !gone.contains(&alloc.id) && !is_canary(alloc)
-            });
+        let stay = input.allocs.iter().map(|alloc| &**alloc).filter(of_group).filter(|alloc| {
+            !alloc.is_terminal()
+                && !gone.contains(&alloc.id)
+                && !is_canary(alloc)
+                && !unknown.contains(&alloc.id)
+                && alloc.client_status != ClientStatus::Unknown
+        });
         let fresh: Vec<&Allocation> = placed(outcome)
             .filter(of_group)
             .filter(|alloc| is_new(input, &alloc.id) && !is_canary(alloc))
@@ -114,8 +124,7 @@ fn groups_are_not_exceeded(input: &Input<'_>, outcome: &Outcome, problems: &mut 
             *per_node.entry(&alloc.node_id).or_default() += 1;
         }
         let per_job = i64::try_from(stay.len() + fresh.len()).unwrap_or(i64::MAX);
-        let unknown = stay.iter().filter(|a| !a.followup_eval_id.is_empty()).count();
-        let most = group.count + i64::try_from(unknown).unwrap_or(0);
+        let most = group.count;
         let is_system =
             matches!(job.kind, crate::model::JobType::System | crate::model::JobType::Sysbatch);
         if is_system && !fresh.is_empty() && per_node.values().any(|count| *count > 1) {

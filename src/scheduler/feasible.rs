@@ -80,22 +80,21 @@ impl Requirements {
     /// Whether the node at a place of `nodes` may run the group, and if not, which condition says so.
     pub fn allow(&mut self, nodes: &NodeSet, at: u32, compiled: &mut Compiled) -> Result<(), &str> {
         let node = nodes.node(at);
-        let shared = match nodes.class(at) {
-            None => first_unmet(&self.shared, node, compiled),
-            Some(class) => match self.classes.get(class as usize).copied().flatten() {
-                Some(known) => known,
-                None => {
-                    let found = first_unmet(&self.shared, node, compiled);
-                    if let Some(slot) = self.classes.get_mut(class as usize) {
-                        *slot = Some(found);
-                    }
-                    found
-                }
-            },
-        };
+        let class = nodes.class(at).map(|class| class as usize);
+        let known = class.and_then(|class| self.classes.get(class).copied().flatten());
+        let shared = known.unwrap_or_else(|| first_unmet(&self.shared, node, compiled));
+        if let Some(slot) = class.and_then(|class| self.classes.get_mut(class)) {
+            *slot = Some(shared);
+        }
         shared.map_err(|unmet| self.shared[unmet].label.as_str())?;
         first_unmet(&self.escaped, node, compiled)
             .map_err(|unmet| self.escaped[unmet].label.as_str())
+    }
+
+    /// Whether a node that is not among those of the evaluation may run the group.
+    pub fn allow_one(&self, node: &Node, compiled: &mut Compiled) -> bool {
+        first_unmet(&self.shared, node, compiled).is_ok()
+            && first_unmet(&self.escaped, node, compiled).is_ok()
     }
 
     /// Whether some condition must be looked at on each node.

@@ -31,6 +31,8 @@ pub(super) struct Draft<'a> {
     pub(super) placer: Placer<'a>,
     pub(super) now: Timestamp,
     pub(super) outcome: Outcome,
+    /// How many had to go, by the group they had to go for.
+    preemptions: BTreeMap<String, u64>,
 }
 
 impl<'a> Draft<'a> {
@@ -44,7 +46,7 @@ impl<'a> Draft<'a> {
             ..Plan::default()
         };
         let outcome = Outcome { plan, ..Outcome::default() };
-        Self { input, placer, now, outcome }
+        Self { input, placer, now, outcome, preemptions: BTreeMap::new() }
     }
 
     fn carry_out(&mut self, changes: Changes) {
@@ -98,7 +100,7 @@ impl<'a> Draft<'a> {
         });
         let all: Vec<Place> = replacements.chain(place).collect();
         for place in all {
-            self.place(place, &deployment_id);
+            self.place(&place, &deployment_id);
         }
     }
 
@@ -124,7 +126,7 @@ impl<'a> Draft<'a> {
         self.outcome.plan.node_update.entry(node).or_default().push(ended);
     }
 
-    fn place(&mut self, place: Place, deployment: &crate::model::DeploymentId) {
+    fn place(&mut self, place: &Place, deployment: &crate::model::DeploymentId) {
         if let Some(failed) = self.outcome.failed.get_mut(&place.group) {
             failed.coalesced_failures += 1;
             self.queue(&place.group);
@@ -145,13 +147,13 @@ impl<'a> Draft<'a> {
                     let follow_up = EvalId::default();
                     self.stop(&Stop { alloc, client_status: None, reason, follow_up });
                 }
-                self.settle(&place, placed, deployment);
+                self.settle(place, placed, deployment);
             }
             Err(metrics) => {
                 if let Some((_, alloc)) = &stops {
                     self.placer.stay(alloc);
                 }
-                self.fail(&place.group, metrics);
+                self.fail(&place.group, *metrics);
             }
         }
     }
@@ -197,6 +199,7 @@ impl<'a> Draft<'a> {
     ) -> Allocation {
         let id = AllocId::from(self.placer.fresh_id());
         self.placer.take(&placed.node, group, &id, &placed.resources);
+        let preempted_allocations = self.evict(group, &id, &placed);
         Allocation {
             id,
             namespace: job.namespace.clone(),
@@ -207,9 +210,11 @@ impl<'a> Draft<'a> {
             job_id: job.id.clone(),
             job: None,
             job_version: Some(job.version),
+            job_create_index: Some(job.create_index),
             task_group: group.to_owned(),
             allocated_resources: placed.resources,
             metrics: placed.metrics,
+            preempted_allocations,
             desired_status: DesiredStatus::Run,
             client_status: ClientStatus::Pending,
             create_time: self.now,
@@ -218,11 +223,33 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Makes those go that have to for this one.
+    fn evict(&mut self, group: &str, by: &AllocId, placed: &Placed) -> Vec<AllocId> {
+        for victim in &placed.preempted {
+            let mut evicted = victim.detached();
+            evicted.desired_status = DesiredStatus::Evict;
+            evicted.desired_description = format!("Preempted by alloc ID {by}");
+            evicted.preempted_by_allocation = by.clone();
+            evicted.modify_time = self.now;
+            let node = evicted.node_id.clone();
+            self.outcome.plan.node_preemptions.entry(node).or_default().push(evicted);
+            *self.preemptions.entry(group.to_owned()).or_default() += 1;
+        }
+        placed.preempted.iter().map(|victim| victim.id.clone()).collect()
+    }
+
     pub(super) fn finish(mut self) -> Outcome {
         if !self.outcome.failed.is_empty() {
             let (class_eligibility, escaped) = self.placer.eligibility();
             let waiting = self.blocked(class_eligibility, escaped);
             self.outcome.blocked = Some(waiting);
+        }
+        if let Some(annotations) = &mut self.outcome.plan.annotations {
+            for (group, count) in self.preemptions {
+                annotations.desired_tg_updates.entry(group).or_default().preemptions += count;
+            }
+            let gone = self.outcome.plan.node_preemptions.values().flatten();
+            annotations.preempted_allocs = gone.map(stub).collect();
         }
         self.outcome
     }
@@ -266,6 +293,20 @@ impl<'a> Draft<'a> {
             ..Evaluation::default()
         }
     }
+}
+
+/// What people are told of an allocation that has to go.
+fn stub(alloc: &Allocation) -> serde_json::Value {
+    serde_json::json!({
+        "ID": alloc.id,
+        "Namespace": alloc.namespace,
+        "JobID": alloc.job_id,
+        "TaskGroup": alloc.task_group,
+        "Name": alloc.name,
+        "NodeID": alloc.node_id,
+        "NodeName": alloc.node_name,
+        "PreemptedByAllocation": alloc.preempted_by_allocation,
+    })
 }
 
 /// Nodes the allocation that is replaced, and those before it, failed on.

@@ -84,12 +84,7 @@ impl NodeSet {
     ) -> Self {
         let mut set = Self::default();
         let mut class_ids: HashMap<String, u32> = HashMap::new();
-        let in_pool = |node: &&Arc<Node>| {
-            pool == "all"
-                || node.node_pool == pool
-                || (pool.is_empty() && node.node_pool == "default")
-        };
-        for node in nodes.into_iter().filter(in_pool) {
+        for node in nodes.into_iter().filter(|node| is_in_pool(node, pool)) {
             set.in_pool += 1;
             if !node.is_ready() || !in_datacenters(node, datacenters) {
                 continue;
@@ -158,6 +153,20 @@ impl NodeSet {
     /// Nodes in the pool, ready or not.
     pub fn in_pool(&self) -> i64 {
         self.in_pool
+    }
+}
+
+/// Whether a node is in the job's pool and data centres, ready or not.
+pub fn may_host(node: &Node, job: &Job) -> bool {
+    is_in_pool(node, &job.node_pool) && in_datacenters(node, &job.datacenters)
+}
+
+/// Whether a node is in a pool: `all` has every node, and no name means `default`.
+fn is_in_pool(node: &Node, pool: &str) -> bool {
+    match pool {
+        "all" => true,
+        "" => node.node_pool == "default",
+        _ => node.node_pool == pool,
     }
 }
 

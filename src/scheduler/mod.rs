@@ -27,6 +27,7 @@ pub mod generic;
 pub mod input;
 pub mod outcome;
 pub mod placer;
+pub mod preempt;
 pub mod rank;
 pub mod reconcile;
 pub mod reschedule;

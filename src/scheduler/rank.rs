@@ -51,7 +51,7 @@ impl Score {
     }
 }
 
-/// How well what is then taken fills the node: Google's BestFit v3, 0 to 1.
+/// How well what is then taken fills the node: Google's `BestFit` v3, 0 to 1.
 pub fn packing(algorithm: Algorithm, capacity: &Capacity, taken: Sum) -> f64 {
     let free = |taken: i64, has: i64| {
         if has <= 0 { 0.0 } else { 1.0 - as_f64(taken) / as_f64(has) }

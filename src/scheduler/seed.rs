@@ -1,6 +1,6 @@
 //! ◆ Numbers and ids that follow from a seed.
 
-/// A sequence of numbers that look random (SplitMix64) and follow from a seed.
+/// A sequence of numbers that look random (`SplitMix64`) and follow from a seed.
 #[derive(Debug, Clone)]
 pub struct Sequence(u64);
 

@@ -49,12 +49,13 @@ impl System<'_> {
         self.stop_all(orphans);
         let Some(job) = job else { return };
         for group in &groups {
-            let of_group = known.iter().filter(|a| a.task_group == group.name).cloned().collect();
-            self.group(&job, group, of_group);
+            let of_group: Set =
+                known.iter().filter(|a| a.task_group == group.name).cloned().collect();
+            self.group(&job, group, &of_group);
         }
     }
 
-    fn group(&mut self, job: &Arc<Job>, group: &TaskGroup, allocs: Set) {
+    fn group(&mut self, job: &Arc<Job>, group: &TaskGroup, allocs: &Set) {
         let input = self.draft.input;
         let wanted = group.count != 0;
         let sorted = by_node(allocs.clone(), input.lookup, self.draft.now);
@@ -100,8 +101,8 @@ impl System<'_> {
             }
         }
         if wanted {
-            self.replace(job, group, outdated, &allocs);
-            self.fill(job, group, &settled, &allocs);
+            self.replace(job, group, outdated, allocs);
+            self.fill(job, group, &settled, allocs);
         }
     }
 
@@ -112,7 +113,7 @@ impl System<'_> {
             alloc.job.as_ref().is_none_or(|old| old.job_modify_index == job.job_modify_index);
         if alloc.is_client_terminal() {
             // A done sysbatch allocation is done until the job changes; a system one is placed again.
-            let done = self.is_sysbatch && (same || !self.must_replace(job, group, alloc));
+            let done = self.is_sysbatch && (same || !must_replace(job, group, alloc));
             let done =
                 done && (ran_successfully(alloc) || alloc.client_status == ClientStatus::Failed);
             return if done { Standing::Done } else { Standing::Over };
@@ -121,16 +122,13 @@ impl System<'_> {
         let Some(node) = input.lookup.node(&alloc.node_id) else { return Standing::Over };
         if here.is_none() {
             // Not eligible is no reason to stop, nor to update; another pool or data centre is.
-            let belongs = super::input::in_datacenters(&node, &job.datacenters)
-                && (job.node_pool == "all"
-                    || job.node_pool.is_empty()
-                    || node.node_pool == job.node_pool);
+            let belongs = super::input::may_host(&node, job);
             return if belongs { Standing::Current } else { Standing::Misplaced };
         }
         if same {
             return Standing::Duplicate;
         }
-        if self.must_replace(job, group, alloc) {
+        if must_replace(job, group, alloc) {
             return Standing::Outdated;
         }
         match self.draft.placer.keep(job, group, alloc) {
@@ -139,16 +137,13 @@ impl System<'_> {
                 eval_id: input.eval.id.clone(),
                 job: None,
                 job_version: Some(job.version),
+                job_create_index: Some(job.create_index),
                 allocated_resources: kept.resources,
                 metrics: kept.metrics,
                 modify_time: self.draft.now,
                 ..Allocation::clone(alloc)
             })),
         }
-    }
-
-    fn must_replace(&self, job: &Job, group: &TaskGroup, alloc: &Allocation) -> bool {
-        alloc.job.as_ref().is_some_and(|old| updated::must_replace(old, job, &group.name))
     }
 
     /// Replaces what is outdated, as many at once as `max_parallel` says. Those not started yet count as being changed.
@@ -226,7 +221,7 @@ impl System<'_> {
             Err(metrics) => {
                 // A node that may not run the group is none of its nodes; one without room is a failure.
                 if metrics.nodes_exhausted > 0 {
-                    self.exhausted(&group.name, metrics);
+                    self.exhausted(&group.name, *metrics);
                 } else if let Some(failed) = self.draft.outcome.failed.get_mut(&group.name) {
                     failed.nodes_evaluated += 1;
                     failed.nodes_filtered += 1;
@@ -274,6 +269,10 @@ impl System<'_> {
     fn count(&mut self, group: &str, change: impl FnOnce(&mut DesiredUpdates)) {
         change(self.desired.entry(group.to_owned()).or_default());
     }
+}
+
+fn must_replace(job: &Job, group: &TaskGroup, alloc: &Allocation) -> bool {
+    alloc.job.as_ref().is_some_and(|old| updated::must_replace(old, job, &group.name))
 }
 
 enum Standing {

@@ -149,11 +149,14 @@ mod tests {
     }
 
     fn unblocked(actions: &[Action]) -> Vec<&str> {
-        let of = |action| match action {
-            &Action::Unblock(ref eval) => Some(eval.id.as_str()),
-            &Action::Cancel(_) => None,
-        };
-        actions.iter().filter_map(of).collect()
+        let mut ids = Vec::new();
+        for action in actions {
+            match action {
+                Action::Unblock(eval) => ids.push(eval.id.as_str()),
+                Action::Cancel(_) => {}
+            }
+        }
+        ids
     }
 
     #[test]

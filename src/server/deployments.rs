@@ -284,7 +284,7 @@ mod tests {
     }
 
     fn job(version: u64, stable: bool, priority: i64) -> Arc<Job> {
-        Arc::new(Job { version, stable, priority, ..Job::default() })
+        Arc::new(Job { priority, stable, version, ..Job::default() })
     }
 
     fn view(deployment: &Deployment, allocs: Vec<Arc<Allocation>>) -> View<'_> {

@@ -55,7 +55,7 @@ pub use intend::nodes::{NodeChanged, NodeLease};
 pub use propose::Proposed;
 
 use crate::model::Timestamp;
-use crate::raft::RaftHandle;
+use crate::raft::{Leadership, RaftHandle};
 use crate::scheduler::Config;
 use crate::state::{RowTable, State, Watch};
 use crate::sys::tasks::{Stop, Tasks};
@@ -120,7 +120,7 @@ impl Server {
         let leading = async {
             while !self.is_leading() {
                 // The loops start right after the change that is seen here.
-                if leadership.wait_for(|seen| seen.is_leader()).await.is_err() {
+                if leadership.wait_for(Leadership::is_leader).await.is_err() {
                     return;
                 }
                 tokio::task::yield_now().await;

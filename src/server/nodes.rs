@@ -68,7 +68,7 @@ async fn missed(server: &Server, id: &NodeId) {
         subsystem: "Cluster".to_owned(),
         ..NodeEvent::default()
     };
-    let evals = server.node_evals(&state, id, EvalTrigger::NodeUpdate);
+    let evals = Server::node_evals(&state, id, EvalTrigger::NodeUpdate);
     let intent = Intent::UpdateNodeStatus { node: id.clone(), status, event: Some(event), evals };
     tracing::warn!(node = %id, name = %node.name, ?status, "a node was not heard of");
     if let Err(error) = server.propose(intent).await {

@@ -59,12 +59,14 @@ impl Snapshot {
 }
 
 type SetKey = (String, Vec<String>);
+/// With the index of the nodes' table they were made from.
+type Sets = (Index, HashMap<SetKey, Arc<NodeSet>>);
 
 /// The sets of ready nodes, kept while no node changes.
 #[derive(Debug, Default)]
 pub(super) struct NodeSets {
-    /// By pool and data centres, with the index of the nodes' table they were made from.
-    sets: Mutex<(Index, HashMap<SetKey, Arc<NodeSet>>)>,
+    /// By pool and data centres.
+    sets: Mutex<Sets>,
 }
 
 impl NodeSets {

@@ -8,6 +8,7 @@ use crate::state::{Intent, Reply, RowTable, State};
 
 /// What a command touched.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each wakes another loop")]
 pub struct Touched {
     /// Evaluations that are new or changed.
     pub evals: Vec<EvalId>,
@@ -59,6 +60,7 @@ impl Expected {
 }
 
 /// What `intent` will touch.
+#[expect(clippy::too_many_lines, reason = "a table: one arm for each intention")]
 pub fn expect(intent: &Intent) -> Expected {
     let mut expected = Expected::default();
     let touched = &mut expected.touched;

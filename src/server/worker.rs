@@ -2,6 +2,7 @@
 //! where a part of it was refused.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -10,7 +11,9 @@ use super::eval_broker::{Delivery, WaiterId};
 use super::snapshot::Snapshot;
 use super::{Server, evals, now, scheduler_config};
 use crate::model::job::JobType;
-use crate::model::{EvalId, EvalStatus, EvalTrigger, Evaluation, Index, PlanResult, Timestamp};
+use crate::model::{
+    EvalId, EvalStatus, EvalTrigger, Evaluation, Index, Nanos, PlanResult, Timestamp,
+};
 use crate::scheduler::{Outcome, schedule};
 use crate::state::{Intent, Reply};
 use crate::sys::tasks::Stop;
@@ -64,7 +67,7 @@ async fn process(server: &Server, eval: &Arc<Evaluation>) -> Result<(), ServerEr
             // It was cancelled or collected meanwhile.
             return Ok(());
         };
-        let outcome = decide(server, Snapshot(state), &current);
+        let outcome = decide(server, &Snapshot(state), &current);
         match submit(server, &current, outcome).await? {
             None => return Ok(()),
             Some(result) => {
@@ -77,10 +80,25 @@ async fn process(server: &Server, eval: &Arc<Evaluation>) -> Result<(), ServerEr
     give_up(server, eval).await
 }
 
-fn decide(server: &Server, snapshot: Snapshot, eval: &Evaluation) -> Outcome {
+fn decide(server: &Server, snapshot: &Snapshot, eval: &Evaluation) -> Outcome {
     let config = scheduler_config(&snapshot.0);
     let input = snapshot.input(eval, &config, &server.inner.node_sets);
-    schedule(&input, crate::sys::ids::random_u64(), now())
+    let start = crate::sys::clock::monotonic();
+    let mut outcome = schedule(&input, crate::sys::ids::random_u64(), now());
+    stamp(&mut outcome, start.elapsed());
+    outcome
+}
+
+/// Notes how long a placement took: the mean of all of this evaluation.
+fn stamp(outcome: &mut Outcome, elapsed: Duration) {
+    let placed =
+        outcome.plan.node_allocation.values_mut().flatten().map(|alloc| &mut alloc.metrics);
+    let all: Vec<_> = placed.chain(outcome.failed.values_mut()).collect();
+    let count = u32::try_from(all.len()).unwrap_or(u32::MAX).max(1);
+    let each = Nanos(i64::try_from((elapsed / count).as_nanos()).unwrap_or(i64::MAX));
+    for metrics in all {
+        metrics.allocation_time = each;
+    }
 }
 
 /// Proposes what was decided. Returns the result if a part of it was refused.

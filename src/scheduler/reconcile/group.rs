@@ -128,7 +128,9 @@ impl Reconciler<'_, '_> {
         });
         let waits = !later.is_empty();
         self.replace_later(later);
-        due.extend(self.disconnect(group, by_node.disconnecting));
+        let (replaced, kept) = self.disconnect(group, by_node.disconnecting);
+        due.extend(replaced);
+        untainted.extend(kept);
         Sorted { untainted, migrate: by_node.migrate, lost: by_node.lost, now: due, waits }
     }
 
@@ -150,9 +152,10 @@ impl Reconciler<'_, '_> {
         }
     }
 
-    /// Marks allocations of nodes that are not heard of as unknown. Returns those that get a replacement meanwhile.
-    fn disconnect(&mut self, group: &TaskGroup, disconnecting: Set) -> Set {
-        let mut replaced = Set::new();
+    /// Marks allocations of nodes that are not heard of as unknown. Returns those that get a replacement meanwhile, and
+    /// those that get none and count as if nothing had happened.
+    fn disconnect(&mut self, group: &TaskGroup, disconnecting: Set) -> (Set, Set) {
+        let (mut replaced, mut kept) = (Set::new(), Set::new());
         for alloc in disconnecting {
             let Some(after) = set::lost_after(&alloc) else { continue };
             let follow_up = self.follow_up(self.now.plus(after), FollowUp::Disconnect);
@@ -167,15 +170,10 @@ impl Reconciler<'_, '_> {
                 time: self.now,
             });
             self.changes.notes.push(unknown);
-            let replaces = alloc
-                .group()
-                .and_then(|g| g.disconnect.as_ref())
-                .is_none_or(|disconnect| disconnect.replace.unwrap_or(true));
-            if replaces {
-                replaced.push(alloc);
-            }
+            let place = if set::is_replaced_meanwhile(&alloc) { &mut replaced } else { &mut kept };
+            place.push(alloc);
         }
-        replaced
+        (replaced, kept)
     }
 
     /// Decides between allocations that came back and their replacements. Returns the other untainted ones, and those
@@ -229,6 +227,7 @@ impl Reconciler<'_, '_> {
                     eval_id: self.input.eval.id.clone(),
                     job: None,
                     job_version: Some(job.version),
+                    job_create_index: Some(job.create_index),
                     allocated_resources: kept.resources,
                     metrics: kept.metrics,
                     modify_time: self.now,

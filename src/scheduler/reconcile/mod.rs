@@ -111,6 +111,7 @@ pub struct Stop {
 
 /// Compares, for one evaluation.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts about the deployment, each of its own")]
 pub struct Reconciler<'p, 'a> {
     input: &'a Input<'a>,
     placer: &'p mut Placer<'a>,

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::super::input::Lookup;
 use super::super::reschedule;
 use crate::model::allocation::{ClientStatus, DesiredStatus};
-use crate::model::{AllocId, Allocation, Deployment, EvalId, Nanos, NodeStatus, Timestamp};
+use crate::model::{
+    AllocId, Allocation, Deployment, EvalId, Nanos, NodeStatus, TaskState, Timestamp,
+};
 
 /// Allocations, by name and age.
 pub type Set = Vec<Arc<Allocation>>;
@@ -92,7 +94,8 @@ fn fate(alloc: &Allocation, lookup: &dyn Lookup, now: Timestamp) -> Fate {
         return Fate::Lost;
     }
     if waits && runs && alloc.client_status == ClientStatus::Unknown {
-        return Fate::Untainted;
+        // One that has a replacement meanwhile does not count; one that has none does.
+        return if is_replaced_meanwhile(alloc) { Fate::Ignore } else { Fate::Untainted };
     }
     match node {
         None | Some(NodeStatus::Down) => Fate::Lost,
@@ -105,6 +108,12 @@ fn fate(alloc: &Allocation, lookup: &dyn Lookup, now: Timestamp) -> Fate {
 pub(super) fn lost_after(alloc: &Allocation) -> Option<Nanos> {
     let after = alloc.group()?.disconnect.as_ref()?.lost_after;
     (after.0 > 0).then_some(after)
+}
+
+/// Whether the group wants a replacement while its node is not heard of.
+pub(super) fn is_replaced_meanwhile(alloc: &Allocation) -> bool {
+    let disconnect = alloc.group().and_then(|group| group.disconnect.as_ref());
+    disconnect.is_none_or(|disconnect| disconnect.replace.unwrap_or(true))
 }
 
 /// Whether it was unknown, and is known again since or about to be.
@@ -191,7 +200,8 @@ fn standing(alloc: &Allocation, is_batch: bool) -> Standing {
 /// Whether all tasks ended well.
 pub fn ran_successfully(alloc: &Allocation) -> bool {
     alloc.client_status == ClientStatus::Complete
-        || (!alloc.task_states.is_empty() && alloc.task_states.values().all(|t| t.is_successful()))
+        || (!alloc.task_states.is_empty()
+            && alloc.task_states.values().all(TaskState::is_successful))
 }
 
 enum Verdict {

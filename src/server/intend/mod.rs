@@ -21,7 +21,6 @@ impl Server {
 
     /// Evaluations of everything that runs on a node or could: its jobs, and all system jobs.
     pub(super) fn node_evals(
-        &self,
         state: &State,
         id: &NodeId,
         triggered_by: EvalTrigger,

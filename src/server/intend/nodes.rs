@@ -95,7 +95,7 @@ impl Server {
             _ => None,
         };
         let event = message.map(|text| event(text, "Cluster"));
-        let evals = self.node_evals(&state, id, EvalTrigger::NodeUpdate);
+        let evals = Self::node_evals(&state, id, EvalTrigger::NodeUpdate);
         let ids = ids_of(&evals);
         let intent = Intent::UpdateNodeStatus { node: id.clone(), status, event, evals };
         let index = self.propose(intent).await?.index;
@@ -113,7 +113,7 @@ impl Server {
         let gains =
             eligibility == Eligibility::Eligible && node.scheduling_eligibility != eligibility;
         let evals =
-            if gains { self.node_evals(&state, id, EvalTrigger::NodeUpdate) } else { Vec::new() };
+            if gains { Self::node_evals(&state, id, EvalTrigger::NodeUpdate) } else { Vec::new() };
         let text = match eligibility {
             Eligibility::Eligible => "Node marked as eligible for scheduling",
             Eligibility::Ineligible => "Node marked as ineligible for scheduling",
@@ -151,7 +151,7 @@ impl Server {
             strategy
         });
         let evals =
-            if begins { Vec::new() } else { self.node_evals(&state, id, EvalTrigger::NodeUpdate) };
+            if begins { Vec::new() } else { Self::node_evals(&state, id, EvalTrigger::NodeUpdate) };
         let metadata = DrainMetadata { meta, ..DrainMetadata::default() };
         let drain = NodeDrain {
             mark_eligible,
@@ -179,7 +179,7 @@ impl Server {
 
     async fn evaluate_node_for(&self, id: &NodeId) -> Result<NodeChanged, ServerError> {
         let state = self.state();
-        let evals = self.node_evals(&state, id, EvalTrigger::NodeUpdate);
+        let evals = Self::node_evals(&state, id, EvalTrigger::NodeUpdate);
         if evals.is_empty() {
             return Ok(NodeChanged::new(state.index(), &[]));
         }
@@ -191,7 +191,7 @@ impl Server {
     /// Forgets a node; what ran on it is lost.
     pub async fn purge_node(&self, id: &NodeId) -> Result<NodeChanged, ServerError> {
         let state: Arc<State> = self.state();
-        let evals = self.node_evals(&state, id, EvalTrigger::NodeUpdate);
+        let evals = Self::node_evals(&state, id, EvalTrigger::NodeUpdate);
         let index = self.propose(Intent::DeregisterNodes(vec![id.clone()])).await?.index;
         if evals.is_empty() {
             return Ok(NodeChanged::new(index, &[]));

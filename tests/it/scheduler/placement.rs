@@ -325,3 +325,53 @@ fn distinct_hosts_and_properties_are_respected() {
     world.run("racks");
     assert_eq!(world.alive("racks").len(), 2);
 }
+
+#[test]
+fn allocations_of_a_disconnected_node_wait_for_it_beside_their_replacements() {
+    let mut world = World::with_nodes(2);
+    let mut app = group("app", 1, 100, 100);
+    app.disconnect = Some(stead::model::policy::DisconnectStrategy {
+        lost_after: Nanos::from_secs(600),
+        ..Default::default()
+    });
+    world.register(job("web", JobType::Service, vec![app]));
+    world.run("web");
+    world.obey();
+    let first = world.alive("web")[0].clone();
+    world.change_node(first.node_id.as_str(), |node| node.status = NodeStatus::Disconnected);
+    let outcome = world.run("web");
+    assert_eq!(outcome.follow_ups[0].wait_until, world.now.plus(Nanos::from_secs(600)));
+    assert_eq!(world.allocs[&first.id].client_status, ClientStatus::Unknown);
+    assert_eq!(world.alive("web").len(), 2, "the unknown one and its replacement");
+    assert!(world.run("web").plan.is_no_op());
+
+    // It comes back: the original stays, the replacement goes.
+    world.change_node(first.node_id.as_str(), |node| node.status = NodeStatus::Ready);
+    world.change(&first.id, |alloc| alloc.client_status = ClientStatus::Running);
+    world.run("web");
+    let alive = world.alive("web");
+    assert_eq!(alive.iter().map(|a| a.id.clone()).collect::<Vec<_>>(), [first.id.clone()]);
+}
+
+#[test]
+fn an_unknown_allocation_is_lost_when_its_time_is_over() {
+    let mut world = World::with_nodes(2);
+    let mut app = group("app", 1, 100, 100);
+    app.disconnect = Some(stead::model::policy::DisconnectStrategy {
+        lost_after: Nanos::from_secs(60),
+        replace: Some(false),
+        ..Default::default()
+    });
+    world.register(job("web", JobType::Service, vec![app]));
+    world.run("web");
+    world.obey();
+    let first = world.alive("web")[0].clone();
+    world.change_node(first.node_id.as_str(), |node| node.status = NodeStatus::Disconnected);
+    world.run("web");
+    assert_eq!(world.alive("web").len(), 1, "nothing replaces it meanwhile");
+    world.wait(61);
+    world.run("web");
+    assert_eq!(world.allocs[&first.id].client_status, ClientStatus::Lost);
+    assert_eq!(world.alive("web").len(), 1);
+    assert_ne!(world.alive("web")[0].node_id, first.node_id);
+}

@@ -164,3 +164,21 @@ fn a_paused_deployment_changes_nothing_but_replaces_what_is_lost() {
     world.run("web");
     assert_eq!(world.alive("web").len(), 5);
 }
+
+#[test]
+fn a_change_in_place_is_also_made_on_a_node_that_takes_nothing_new() {
+    let mut world = two_versions(1, 0);
+    world.jobs.get_mut(&JobKey::new("default", "web")).unwrap().pop();
+    let before: Vec<_> = world.alive("web").iter().map(|a| a.id.clone()).collect();
+    let node = world.alive("web")[0].node_id.clone();
+    world.change_node(node.as_str(), |node| {
+        node.scheduling_eligibility = stead::model::node::Eligibility::Ineligible;
+    });
+    let mut app = rolling(group("app", 5, 100, 100), 1, 0);
+    app.tasks[0].kill_timeout = Nanos::from_secs(9);
+    world.register(job("web", JobType::Service, vec![app]));
+    let outcome = world.run("web");
+    let after: Vec<_> = world.alive("web").iter().map(|a| a.id.clone()).collect();
+    assert_eq!(before, after);
+    assert!(outcome.plan.node_update.is_empty());
+}

@@ -23,6 +23,10 @@ fn world_of(case: &Value) -> World {
     if case["algorithm"] == "spread" {
         world.config.scheduler_algorithm = Algorithm::Spread;
     }
+    if case["input"]["preemption"] == true {
+        world.config.preemption_config.service_scheduler_enabled = true;
+        world.config.preemption_config.batch_scheduler_enabled = true;
+    }
     for given in case["nodes"].as_array().unwrap() {
         let number = |key: &str| given[key].as_i64().unwrap_or(0);
         let mut node = node(given["name"].as_str().unwrap(), number("cpu"), number("memory_mb"));
@@ -177,6 +181,10 @@ fn place_as_recorded(
     let mut one = outcome.clone();
     one.plan.deployment = None;
     one.plan.node_allocation.clear();
+    let is_for = |gone: &Allocation| ours.preempted_allocations.contains(&gone.id);
+    for gone in one.plan.node_preemptions.values_mut() {
+        gone.retain(is_for);
+    }
     one.plan.node_allocation.insert(alloc.node_id.clone(), vec![alloc]);
     world.apply(&one);
     Ok(())

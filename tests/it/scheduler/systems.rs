@@ -91,3 +91,22 @@ fn a_sysbatch_job_runs_once_per_node_and_version() {
     world.run("setup");
     assert_eq!(world.alive("setup").len(), 2);
 }
+
+#[test]
+fn a_system_job_makes_less_important_ones_go_and_no_more_than_it_needs() {
+    let mut world = World::new();
+    world.add_node(node("a", 1000, 1000));
+    let mut low = job("low", JobType::Service, vec![group("app", 3, 300, 300)]);
+    low.priority = 20;
+    world.register(low);
+    world.run("low");
+    let mut logs = job("logs", JobType::System, vec![group("app", 1, 350, 350)]);
+    logs.priority = 80;
+    world.register(logs);
+    let outcome = world.run("logs");
+    assert!(outcome.is_complete(), "{:?}", outcome.failed);
+    assert_eq!(world.alive("logs")[0].preempted_allocations.len(), 1);
+    let annotations = outcome.plan.annotations.unwrap();
+    assert_eq!(annotations.desired_tg_updates["app"].preemptions, 1);
+    assert_eq!(world.alive("low").len(), 2);
+}

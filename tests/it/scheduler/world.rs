@@ -234,7 +234,8 @@ impl World {
                 Arc::make_mut(deployment).status = update.status;
             }
         }
-        for alloc in plan.node_update.values().chain(plan.node_allocation.values()).flatten() {
+        let changed = plan.node_update.values().chain(plan.node_preemptions.values());
+        for alloc in changed.chain(plan.node_allocation.values()).flatten() {
             self.upsert(alloc);
         }
     }

@@ -1,26 +1,27 @@
 //! ◆ Finds a node for one allocation after another, each knowing what the plan already does.
 
-use std::collections::HashMap;
+mod explain;
+mod group;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::assign::Ask;
 use super::constraint::Compiled;
-use super::distinct::{DistinctProperty, wants_distinct_hosts};
-use super::feasible::Requirements;
-use super::input::{Config, Input, Lookup, NodeSet};
+use super::input::{Config, Input, Lookup, NodeSet, may_host};
+use super::preempt;
 use super::rank::{self, Score};
 use super::seed::Sequence;
-use super::spread::Spreads;
 use crate::model::job::JobType;
-use crate::model::usage::{NodeUse, Shortage};
+use crate::model::usage::{Capacity, NodeUse, Sum};
 use crate::model::{
-    Affinity, AllocId, AllocMetric, AllocatedResources, Allocation, Job, Node, NodeId, TaskGroup,
+    AllocId, AllocMetric, AllocatedResources, Allocation, Job, JobKey, Node, NodeId, NodeStatus,
+    TaskGroup,
 };
+use explain::{exhaust, filter};
+use group::{Counts, Group, Source, change};
 
 /// Nodes that score nothing and are set aside while better ones may follow.
 const MAX_SET_ASIDE: usize = 3;
-/// Nodes that are looked at when spread or affinity make it matter.
-const WIDE_LIMIT: usize = 100;
 /// Scores that the explanation keeps.
 const SCORES_KEPT: usize = 5;
 
@@ -33,12 +34,17 @@ pub struct Placer<'a> {
     allocs: &'a [Arc<Allocation>],
     kind: JobType,
     pool: String,
+    asker: (JobKey, i64),
+    /// Allocations that the plan stops or makes go.
+    gone: HashSet<AllocId>,
     /// Where ids and choices come from.
     pub seed: Sequence,
     compiled: Compiled,
     work: HashMap<u32, Work>,
     /// Allocations of this job by node and group, before the plan.
-    present: HashMap<NodeId, Vec<(String, i64)>>,
+    present: HashMap<NodeId, Counts>,
+    /// What the plan did to that so far.
+    moved: HashMap<NodeId, (Arc<Node>, Counts)>,
     order: Vec<u32>,
     shuffled: usize,
     cursor: usize,
@@ -49,30 +55,7 @@ pub struct Placer<'a> {
 #[derive(Debug, Default)]
 struct Work {
     usage: Arc<NodeUse>,
-    mine: Vec<(String, i64)>,
-}
-
-/// What is known of a group, made once per evaluation.
-#[derive(Debug)]
-struct Group {
-    name: String,
-    version: u64,
-    count: i64,
-    requirements: Requirements,
-    ask: Ask,
-    affinities: Vec<Affinity>,
-    spreads: Spreads,
-    distinct: Vec<DistinctProperty>,
-    hosts: DistinctHosts,
-    limit: usize,
-    asks: Vec<(String, crate::model::Resources)>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum DistinctHosts {
-    No,
-    PerGroup,
-    PerJob,
+    mine: Counts,
 }
 
 /// What one placement should be like.
@@ -93,17 +76,27 @@ pub struct Placed {
     pub resources: AllocatedResources,
     /// Why there.
     pub metrics: AllocMetric,
+    /// Whose allocations have to go for it.
+    pub preempted: Vec<Arc<Allocation>>,
 }
 
 struct Candidate {
     at: u32,
     score: Score,
+    preempted: Vec<Arc<Allocation>>,
+}
+
+/// Whether others may be made to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manners {
+    Polite,
+    Preempting,
 }
 
 impl<'a> Placer<'a> {
     /// For this input; `seed` decides ids, the order of nodes and dynamic ports.
     pub fn new(input: &'a Input<'a>, seed: u64) -> Self {
-        let mut present: HashMap<NodeId, Vec<(String, i64)>> = HashMap::new();
+        let mut present: HashMap<NodeId, Counts> = HashMap::new();
         for alloc in input.allocs.iter().filter(|alloc| !alloc.is_terminal()) {
             change(present.entry(alloc.node_id.clone()).or_default(), &alloc.task_group, 1);
         }
@@ -115,10 +108,16 @@ impl<'a> Placer<'a> {
             allocs: &input.allocs,
             kind: input.kind(),
             pool: input.job.as_ref().map(|job| job.node_pool.clone()).unwrap_or_default(),
+            asker: (
+                input.eval.job_key(),
+                input.job.as_ref().map_or(input.eval.priority, |job| job.priority),
+            ),
+            gone: HashSet::new(),
             seed: Sequence::new(seed),
             compiled: Compiled::default(),
             work: HashMap::new(),
             present,
+            moved: HashMap::new(),
             order: (0..count).collect(),
             shuffled: 0,
             cursor: 0,
@@ -143,13 +142,18 @@ impl<'a> Placer<'a> {
 
     fn shift(&mut self, alloc: &Allocation, by: i64) {
         let counted = !alloc.is_terminal();
+        if by < 0 {
+            self.gone.insert(alloc.id.clone());
+        } else {
+            self.gone.remove(&alloc.id);
+        }
         if let Some(at) = self.nodes.place(&alloc.node_id) {
             let work = self.work(at);
             let usage = Arc::make_mut(&mut work.usage);
             if by < 0 {
-                usage.remove(alloc)
+                usage.remove(alloc);
             } else {
-                usage.add(alloc)
+                usage.add(alloc);
             }
             if counted {
                 change(&mut work.mine, &alloc.task_group, by);
@@ -160,18 +164,25 @@ impl<'a> Placer<'a> {
         }
     }
 
-    /// Tells all groups' spreads and distinct properties that an allocation of `group` comes or goes.
-    fn count(&mut self, group: &str, node: &Node, by: i64) {
-        for known in &mut self.groups {
-            known.spreads.change(group, node, by);
-            known.distinct.iter_mut().for_each(|property| property.change(group, node, by));
+    /// Tells all groups, also those that are made later, that an allocation of `group` comes or goes.
+    fn count(&mut self, group: &str, node: &Arc<Node>, by: i64) {
+        self.groups.iter_mut().for_each(|known| known.count(group, node, by));
+        let moved = self.moved.entry(node.id.clone());
+        change(&mut moved.or_insert_with(|| (Arc::clone(node), Counts::new())).1, group, by);
+    }
+
+    /// An allocation of another job has to go.
+    fn evict(&mut self, alloc: &Allocation) {
+        self.gone.insert(alloc.id.clone());
+        if let Some(at) = self.nodes.place(&alloc.node_id) {
+            Arc::make_mut(&mut self.work(at).usage).remove(alloc);
         }
     }
 
     /// The room of `alloc` is `resources` from now on; it was placed by this plan on `node`.
     pub fn take(
         &mut self,
-        node: &Node,
+        node: &Arc<Node>,
         group: &str,
         alloc: &AllocId,
         resources: &AllocatedResources,
@@ -199,22 +210,33 @@ impl<'a> Placer<'a> {
         job: &Job,
         group: &TaskGroup,
         wish: &Wish<'_>,
-    ) -> Result<Placed, AllocMetric> {
+    ) -> Result<Placed, Box<AllocMetric>> {
         let group = self.group(job, group);
         if let Some(at) = wish.preferred.and_then(|id| self.nodes.place(id)) {
             let mut metrics = self.metrics();
-            if let Some(found) = self.candidate(group, at, wish, &mut metrics)
+            if let Some(found) = self.candidate(group, at, wish, Manners::Polite, &mut metrics)
                 && let Some(placed) = self.settle(group, vec![found], &mut metrics)
             {
                 return Ok(placed);
             }
         }
         let mut metrics = self.metrics();
-        let candidates = self.candidates(group, wish, &mut metrics);
-        match self.settle(group, candidates, &mut metrics) {
-            Some(placed) => Ok(placed),
-            None => Err(self.explain_failure(group, metrics)),
+        let candidates = self.candidates(group, wish, Manners::Polite, &mut metrics);
+        if let Some(placed) = self.settle(group, candidates, &mut metrics) {
+            return Ok(placed);
         }
+        if self.may_preempt() && metrics.nodes_exhausted > 0 {
+            let mut second = self.metrics();
+            let candidates = self.candidates(group, wish, Manners::Preempting, &mut second);
+            if let Some(placed) = self.settle(group, candidates, &mut second) {
+                return Ok(placed);
+            }
+        }
+        Err(Box::new(self.groups[group].explain(metrics)))
+    }
+
+    fn may_preempt(&self) -> bool {
+        self.config.preemption_config.allows(self.kind)
     }
 
     /// Whether `group` may be on this node, and what it would get there; for system jobs.
@@ -223,27 +245,37 @@ impl<'a> Placer<'a> {
         job: &Job,
         group: &TaskGroup,
         at: u32,
-    ) -> Result<Placed, AllocMetric> {
+    ) -> Result<Placed, Box<AllocMetric>> {
         let group = self.group(job, group);
         let mut metrics = self.metrics();
-        let found = self.candidate(group, at, &Wish::default(), &mut metrics);
+        let wish = Wish::default();
+        let mut found = self.candidate(group, at, &wish, Manners::Polite, &mut metrics);
+        if found.is_none() && self.may_preempt() && metrics.nodes_exhausted > 0 {
+            let mut second = self.metrics();
+            found = self.candidate(group, at, &wish, Manners::Preempting, &mut second);
+        }
         match found.and_then(|found| self.settle(group, vec![found], &mut metrics)) {
             Some(placed) => Ok(placed),
-            None => Err(self.explain_failure(group, metrics)),
+            None => Err(Box::new(self.groups[group].explain(metrics))),
         }
     }
 
     /// What `alloc` gets where it is when it becomes this version of its group; none if it cannot stay.
     /// Ports and cores it has stay its own.
     pub fn keep(&mut self, job: &Job, group: &TaskGroup, alloc: &Allocation) -> Option<Placed> {
-        let at = self.nodes.place(&alloc.node_id)?;
-        self.leave(alloc);
         let group = self.group(job, group);
-        let mut metrics = self.metrics();
-        let found = self.candidate(group, at, &Wish::default(), &mut metrics);
-        let placed = found.and_then(|found| self.settle(group, vec![found], &mut metrics));
-        self.stay(alloc);
-        let mut placed = placed?;
+        let mut placed = match self.nodes.place(&alloc.node_id) {
+            Some(at) => {
+                self.leave(alloc);
+                let mut metrics = self.metrics();
+                let wish = Wish::default();
+                let found = self.candidate(group, at, &wish, Manners::Polite, &mut metrics);
+                let placed = found.and_then(|found| self.settle(group, vec![found], &mut metrics));
+                self.stay(alloc);
+                placed?
+            }
+            None => self.keep_aside(job, group, alloc)?,
+        };
         let had = &alloc.allocated_resources;
         placed.resources.shared.networks.clone_from(&had.shared.networks);
         placed.resources.shared.ports.clone_from(&had.shared.ports);
@@ -257,69 +289,44 @@ impl<'a> Placer<'a> {
         Some(placed)
     }
 
+    /// As [`Placer::keep`], on a node that takes nothing new: what it has may go on there.
+    fn keep_aside(&mut self, job: &Job, group: usize, alloc: &Allocation) -> Option<Placed> {
+        let node = self.lookup.node(&alloc.node_id)?;
+        if node.status != NodeStatus::Ready || !may_host(&node, job) {
+            return None;
+        }
+        let metrics = self.metrics();
+        let Self { groups, compiled, lookup, seed, .. } = self;
+        let group = groups.get(group)?;
+        if !group.requirements.allow_one(&node, compiled) {
+            return None;
+        }
+        let mut usage = lookup.usage(&node.id);
+        Arc::make_mut(&mut usage).remove(alloc);
+        let capacity = Capacity::of(&node);
+        group.ask.fits(&capacity, &usage).ok()?;
+        let resources = group.ask.assign(&capacity, &usage, seed).ok()?;
+        Some(Placed { node, resources, metrics, preempted: Vec::new() })
+    }
+
     /// What is known of a group; made at its first use.
     fn group(&mut self, job: &Job, group: &TaskGroup) -> usize {
         let known = |g: &Group| g.name == group.name && g.version == job.version;
         if let Some(at) = self.groups.iter().position(known) {
             return at;
         }
-        let made = self.make_group(job, group);
+        let made = Group::new(self.source(), job, group, &self.moved);
         self.groups.push(made);
         self.groups.len() - 1
     }
 
-    fn make_group(&self, job: &Job, group: &TaskGroup) -> Group {
-        let affinities = rank::affinities(job, group);
-        // The plan's own changes so far are not in the snapshot these count from; groups are made before
-        // the plan changes anything that counts, or count it again below.
-        let mut spreads = Spreads::of(job, group, self.allocs, self.lookup);
-        let per_job = DistinctProperty::among(&job.constraints, None, self.allocs, self.lookup);
-        let name = Some(group.name.as_str());
-        let per_group = DistinctProperty::among(&group.constraints, name, self.allocs, self.lookup);
-        let mut distinct: Vec<_> = per_job.chain(per_group).collect();
-        for (at, work) in &self.work {
-            let node = self.nodes.node(*at);
-            let before = self.present.get(&node.id).map(Vec::as_slice).unwrap_or_default();
-            for (name, now) in &work.mine {
-                let by = now - count_of(before, name);
-                spreads.change(name, node, by);
-                distinct.iter_mut().for_each(|property| property.change(name, node, by));
-            }
-        }
-        let hosts = if wants_distinct_hosts(&job.constraints) {
-            DistinctHosts::PerJob
-        } else if wants_distinct_hosts(&group.constraints) {
-            DistinctHosts::PerGroup
-        } else {
-            DistinctHosts::No
-        };
-        let wide = !affinities.is_empty() || !spreads.is_empty();
-        Group {
-            name: group.name.clone(),
-            version: job.version,
-            count: group.count,
-            requirements: Requirements::of(job, group, self.nodes),
-            ask: Ask::of(group, self.config.memory_oversubscription_enabled),
-            limit: self.limit(wide, group.count),
-            affinities,
-            spreads,
-            distinct,
-            hosts,
-            asks: group.tasks.iter().map(|t| (t.name.clone(), t.resources.clone())).collect(),
-        }
-    }
-
-    /// How many nodes with room are compared.
-    fn limit(&self, wide: bool, count: i64) -> usize {
-        let count = usize::try_from(count).unwrap_or(0);
-        match self.kind {
-            JobType::System | JobType::Sysbatch => 1,
-            JobType::Service | JobType::Batch if wide => count.max(WIDE_LIMIT),
-            JobType::Batch => 2,
-            JobType::Service => {
-                let bits = usize::BITS - self.nodes.len().saturating_sub(1).leading_zeros();
-                (bits as usize).max(2)
-            }
+    fn source(&self) -> Source<'a> {
+        Source {
+            lookup: self.lookup,
+            config: self.config,
+            nodes: self.nodes,
+            allocs: self.allocs,
+            kind: self.kind,
         }
     }
 
@@ -350,6 +357,7 @@ impl<'a> Placer<'a> {
         &mut self,
         group: usize,
         wish: &Wish<'_>,
+        manners: Manners,
         metrics: &mut AllocMetric,
     ) -> Vec<Candidate> {
         let limit = self.groups[group].limit;
@@ -359,7 +367,9 @@ impl<'a> Placer<'a> {
                 break;
             }
             let at = self.next_node();
-            let Some(candidate) = self.candidate(group, at, wish, metrics) else { continue };
+            let Some(candidate) = self.candidate(group, at, wish, manners, metrics) else {
+                continue;
+            };
             if candidate.score.mean() <= 0.0 && set_aside.len() < MAX_SET_ASIDE {
                 set_aside.push(candidate);
             } else {
@@ -377,13 +387,14 @@ impl<'a> Placer<'a> {
         group: usize,
         at: u32,
         wish: &Wish<'_>,
+        manners: Manners,
         metrics: &mut AllocMetric,
     ) -> Option<Candidate> {
         metrics.nodes_evaluated += 1;
         let (nodes, lookup) = (self.nodes, self.lookup);
         let node = nodes.node(at);
         self.work(at);
-        let Self { groups, compiled, work, kind, config, .. } = self;
+        let Self { groups, compiled, work, kind, config, gone, asker, .. } = self;
         let (group, work) = (groups.get_mut(group)?, work.get(&at)?);
         if let Err(reason) = group.requirements.allow(nodes, at, compiled) {
             filter(metrics, node, reason);
@@ -393,23 +404,38 @@ impl<'a> Placer<'a> {
             filter(metrics, node, &reason);
             return None;
         }
-        let taken = match group.ask.fits(nodes.capacity(at), &work.usage) {
-            Ok(taken) => taken,
+        let capacity = nodes.capacity(at);
+        let (taken, preempted) = match group.ask.fits(capacity, &work.usage) {
+            Ok(taken) => (taken, Vec::new()),
             Err(shortage) => {
-                exhaust(metrics, node, &shortage, lookup);
-                return None;
+                let found = (manners == Manners::Preempting).then(|| {
+                    let mut others = lookup.allocs_on(&node.id);
+                    others.retain(|alloc| !gone.contains(&alloc.id));
+                    let asker = (&asker.0, asker.1);
+                    preempt::victims(&group.ask, capacity, &work.usage, &others, asker)
+                });
+                let Some(victims) = found.flatten() else {
+                    exhaust(metrics, node, &shortage, lookup);
+                    return None;
+                };
+                // Nomad: what has to go still counts as taken.
+                let (usage, sum) = (&work.usage, group.ask.sum());
+                (Sum { cpu: usage.cpu + sum.cpu, memory: usage.memory + sum.memory }, victims)
             }
         };
         let mut score = Score::default();
         let algorithm = config.scheduler_algorithm;
-        score.count("binpack", rank::packing(algorithm, nodes.capacity(at), taken));
+        score.count("binpack", rank::packing(algorithm, capacity, taken));
         match kind {
             JobType::System | JobType::Sysbatch => {}
             JobType::Service | JobType::Batch => {
                 group.rank(node, &work.mine, wish, compiled, &mut score)
             }
         }
-        Some(Candidate { at, score })
+        if !preempted.is_empty() {
+            score.count("preemption", preempt::score(&preempted));
+        }
+        Some(Candidate { at, score, preempted })
     }
 
     /// Takes the best candidate that has the ports it seemed to have.
@@ -429,13 +455,16 @@ impl<'a> Placer<'a> {
         metrics.score_meta_data = order.iter().take(SCORES_KEPT).map(explain).collect();
         for best in order {
             let at = candidates[best].at;
-            let usage = Arc::clone(&self.work(at).usage);
+            let preempted = std::mem::take(&mut candidates[best].preempted);
+            let mut usage = Arc::clone(&self.work(at).usage);
+            preempted.iter().for_each(|alloc| Arc::make_mut(&mut usage).remove(alloc));
             let ask = &self.groups[group].ask;
             match ask.assign(self.nodes.capacity(at), &usage, &mut self.seed) {
                 Ok(resources) => {
-                    candidates.clear();
+                    preempted.iter().for_each(|alloc| self.evict(alloc));
                     let node = Arc::clone(self.nodes.node(at));
-                    return Some(Placed { node, resources, metrics: std::mem::take(metrics) });
+                    let metrics = std::mem::take(metrics);
+                    return Some(Placed { node, resources, metrics, preempted });
                 }
                 Err(shortage) => exhaust(metrics, self.nodes.node(at), &shortage, self.lookup),
             }
@@ -443,107 +472,13 @@ impl<'a> Placer<'a> {
         None
     }
 
-    /// Adds what the tasks wanted of what was lacking.
-    fn explain_failure(&self, group: usize, mut metrics: AllocMetric) -> AllocMetric {
-        let lacks = |what: &str| metrics.dimension_exhausted.contains_key(what);
-        let (cpu, memory, cores) = (lacks("cpu"), lacks("memory"), lacks("cores"));
-        if cpu || memory || cores {
-            for (name, wants) in &self.groups[group].asks {
-                let mut lacking = crate::model::Resources::default();
-                lacking.cpu = if cpu { wants.cpu } else { 0 };
-                lacking.memory_mb = if memory { wants.memory_mb } else { 0 };
-                lacking.cores = if cores { wants.cores } else { 0 };
-                metrics.resources_exhausted.insert(name.clone(), lacking);
-            }
-        }
-        metrics
-    }
-
     /// Which classes of nodes were found feasible or not by any group, and whether conditions make classes useless.
-    pub fn eligibility(&self) -> (std::collections::BTreeMap<String, bool>, bool) {
-        let mut classes = std::collections::BTreeMap::new();
+    pub fn eligibility(&self) -> (BTreeMap<String, bool>, bool) {
+        let mut classes = BTreeMap::new();
         for (class, feasible) in self.groups.iter().flat_map(|g| g.requirements.classes()) {
             let name = self.nodes.class_name(class).to_owned();
             *classes.entry(name).or_insert(false) |= feasible;
         }
         (classes, self.groups.iter().any(|g| g.requirements.escapes()))
-    }
-}
-
-impl Group {
-    fn allows(&self, node: &Node, mine: &[(String, i64)]) -> Result<(), String> {
-        let crowded = match self.hosts {
-            DistinctHosts::No => false,
-            DistinctHosts::PerGroup => count_of(mine, &self.name) > 0,
-            DistinctHosts::PerJob => mine.iter().any(|(_, count)| *count > 0),
-        };
-        if crowded {
-            return Err(super::constraint::DISTINCT_HOSTS.to_owned());
-        }
-        self.distinct.iter().try_for_each(|property| property.allows(node))
-    }
-
-    fn rank(
-        &self,
-        node: &Node,
-        mine: &[(String, i64)],
-        wish: &Wish<'_>,
-        compiled: &mut Compiled,
-        score: &mut Score,
-    ) {
-        let already = count_of(mine, &self.name);
-        score.count_or_show("job-anti-affinity", rank::anti_affinity(already, self.count));
-        let failed_here = wish.penalised.contains(&node.id);
-        score.count_or_show("node-reschedule-penalty", if failed_here { -1.0 } else { 0.0 });
-        if self.affinities.is_empty() {
-            score.show("node-affinity", 0.0);
-        } else {
-            score.count("node-affinity", rank::affinity(&self.affinities, node, compiled));
-        }
-        if !self.spreads.is_empty() {
-            let spread = self.spreads.score(node);
-            score.count_or_show("allocation-spread", spread);
-        }
-    }
-}
-
-fn count_of(counts: &[(String, i64)], group: &str) -> i64 {
-    counts.iter().find(|(name, _)| name == group).map_or(0, |(_, count)| *count)
-}
-
-fn change(counts: &mut Vec<(String, i64)>, group: &str, by: i64) {
-    match counts.iter_mut().find(|(name, _)| name == group) {
-        Some((_, count)) => *count += by,
-        None => counts.push((group.to_owned(), by)),
-    }
-}
-
-fn add(counts: &mut std::collections::BTreeMap<String, i64>, key: &str) {
-    match counts.get_mut(key) {
-        Some(count) => *count += 1,
-        None => drop(counts.insert(key.to_owned(), 1)),
-    }
-}
-
-fn filter(metrics: &mut AllocMetric, node: &Node, reason: &str) {
-    metrics.nodes_filtered += 1;
-    if !node.node_class.is_empty() {
-        add(&mut metrics.class_filtered, &node.node_class);
-    }
-    add(&mut metrics.constraint_filtered, reason);
-}
-
-fn exhaust(metrics: &mut AllocMetric, node: &Node, shortage: &Shortage, lookup: &dyn Lookup) {
-    metrics.nodes_exhausted += 1;
-    if !node.node_class.is_empty() {
-        add(&mut metrics.class_exhausted, &node.node_class);
-    }
-    let holder = shortage.holder().and_then(|id| lookup.alloc(id));
-    match holder {
-        Some(alloc) => {
-            let dimension = format!("{shortage} (held by job `{}`)", alloc.job_id);
-            add(&mut metrics.dimension_exhausted, &dimension);
-        }
-        None => add(&mut metrics.dimension_exhausted, &shortage.to_string()),
     }
 }
