@@ -8,8 +8,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use stead::model::node::DriverInfo;
+use stead::model::resources::AllocatedTaskResources;
 use stead::model::usage::NodeUse;
-use stead::model::*;
+use stead::model::{
+    AllocId, Allocation, Constraint, Evaluation, Job, JobKey, NetworkResource, Node, NodeId,
+    NodeStatus, Port, Spread, Task, TaskGroup, Timestamp,
+};
 use stead::scheduler::{Config, Input, Lookup, NodeSet, schedule};
 
 #[derive(Debug, Default)]
@@ -66,6 +70,7 @@ fn world(nodes: usize) -> World {
     world
 }
 
+#[expect(clippy::fn_params_excessive_bools, reason = "a table of variants")]
 fn job(count: i64, ports: bool, spread: bool) -> Job {
     let mut task = Task { name: "main".into(), driver: "container".into(), ..Task::default() };
     task.resources.cpu = 100;
@@ -125,7 +130,7 @@ fn measure(world: &mut World, nodes: &Arc<NodeSet>, job: &Job) -> (f64, f64) {
             placed += allocs.len();
             let usage = Arc::make_mut(world.usage.entry(node.clone()).or_default());
             // The ports of a bench that never ends would run out.
-            usage.cpu += allocs.len() as i64;
+            usage.cpu += i64::try_from(allocs.len()).unwrap_or(0);
         }
         assert!(outcome.is_complete(), "{:?}", outcome.failed);
     }
@@ -135,6 +140,7 @@ fn measure(world: &mut World, nodes: &Arc<NodeSet>, job: &Job) -> (f64, f64) {
     (rate, seconds / f64::from(evals) * 1e6)
 }
 
+#[expect(clippy::print_stdout, reason = "prints a table")]
 fn main() {
     println!(
         "{:>6} {:>6} {:>6} {:>7} {:>14} {:>12}",
@@ -159,15 +165,19 @@ fn main() {
 }
 
 /// The same evaluation on a cluster with and without many allocations of other jobs.
+#[expect(clippy::print_stdout, reason = "prints a table")]
 fn unrelated() {
     println!("\nunrelated allocations on 100 nodes → µs per evaluation of a job of 10 with ports");
     for others in [0usize, 10_000, 100_000] {
         let mut world = world(100);
         let ids: Vec<NodeId> = world.nodes.keys().cloned().collect();
         for i in 0..others {
-            let mut alloc = Allocation::default();
-            alloc.id = AllocId::from(format!("{i:036}"));
-            alloc.allocated_resources.tasks.insert("main".into(), AllocatedTask::default());
+            let id = AllocId::from(format!("{i:036}"));
+            let mut alloc = Allocation { id, ..Allocation::default() };
+            alloc
+                .allocated_resources
+                .tasks
+                .insert("main".into(), AllocatedTaskResources::default());
             let usage = world.usage.entry(ids[i % ids.len()].clone()).or_default();
             Arc::make_mut(usage).add(&alloc);
         }
@@ -176,5 +186,3 @@ fn unrelated() {
         println!("{others:>8} {each:>10.1}");
     }
 }
-
-type AllocatedTask = stead::model::resources::AllocatedTaskResources;

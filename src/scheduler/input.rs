@@ -223,7 +223,6 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 #[expect(clippy::struct_excessive_bools, reason = "Nomad's settings are these flags")]
-#[expect(clippy::struct_field_names, reason = "Nomad's names")]
 pub struct Preemption {
     /// System jobs.
     pub system_scheduler_enabled: bool,

@@ -30,11 +30,7 @@ pub fn victims(
     let mut left: Vec<Arc<Allocation>> = others.iter().filter(may_go).cloned().collect();
     let mut usage = usage.clone();
     let mut gone: Vec<Arc<Allocation>> = Vec::new();
-    loop {
-        let shortage = match ask.fits(capacity, &usage) {
-            Ok(_) => break,
-            Err(shortage) => shortage,
-        };
+    while let Err(shortage) = ask.fits(capacity, &usage) {
         let next = choose(&shortage, &left, &gone, ask)?;
         let next = left.swap_remove(next);
         usage.remove(&next);

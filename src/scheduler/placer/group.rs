@@ -71,7 +71,9 @@ impl Group {
         for (node, counts) in moved.values() {
             for (name, by) in counts {
                 spreads.change(name, node, *by);
-                distinct.iter_mut().for_each(|property| property.change(name, node, *by));
+                for property in &mut distinct {
+                    property.change(name, node, *by);
+                }
             }
         }
         let hosts = if wants_distinct_hosts(&job.constraints) {

@@ -429,7 +429,7 @@ impl<'a> Placer<'a> {
         match kind {
             JobType::System | JobType::Sysbatch => {}
             JobType::Service | JobType::Batch => {
-                group.rank(node, &work.mine, wish, compiled, &mut score)
+                group.rank(node, &work.mine, wish, compiled, &mut score);
             }
         }
         if !preempted.is_empty() {
@@ -457,11 +457,15 @@ impl<'a> Placer<'a> {
             let at = candidates[best].at;
             let preempted = std::mem::take(&mut candidates[best].preempted);
             let mut usage = Arc::clone(&self.work(at).usage);
-            preempted.iter().for_each(|alloc| Arc::make_mut(&mut usage).remove(alloc));
+            for alloc in &preempted {
+                Arc::make_mut(&mut usage).remove(alloc);
+            }
             let ask = &self.groups[group].ask;
             match ask.assign(self.nodes.capacity(at), &usage, &mut self.seed) {
                 Ok(resources) => {
-                    preempted.iter().for_each(|alloc| self.evict(alloc));
+                    for alloc in &preempted {
+                        self.evict(alloc);
+                    }
                     let node = Arc::clone(self.nodes.node(at));
                     let metrics = std::mem::take(metrics);
                     return Some(Placed { node, resources, metrics, preempted });

@@ -44,6 +44,7 @@ impl Reconciler<'_, '_> {
             is_canarying,
         };
         self.surplus(group, &mut names, surplus);
+        self.drop_surplus_failed(group, &mut sorted, &canaries, is_canarying);
 
         let (mut destructive, in_place) = self.updates(job, group, &sorted.untainted);
         if !known {
@@ -69,7 +70,7 @@ impl Reconciler<'_, '_> {
         if !known {
             state.desired_total += as_i64(place.len());
         }
-        let (placing, rescheduling) = (place.len(), sorted.now.len());
+        let placing = place.len();
         let ready = !self.paused && !self.failed && !is_canarying;
         self.replacements(group, place, &sorted, ready, &mut budget);
         let replacing = destructive.len();
@@ -88,7 +89,7 @@ impl Reconciler<'_, '_> {
         if !known {
             self.extend_deployment(job, group, state, &all, replacing + in_place);
         }
-        let idle = replacing + in_place + placing + migrating + rescheduling == 0;
+        let idle = replacing + in_place + placing + migrating + sorted.now.len() == 0;
         idle && !sorted.waits && !needs_canaries && self.group_is_complete(group)
     }
 
@@ -132,6 +133,35 @@ impl Reconciler<'_, '_> {
         due.extend(replaced);
         untainted.extend(kept);
         Sorted { untainted, migrate: by_node.migrate, lost: by_node.lost, now: due, waits }
+    }
+
+    /// Failed ones are replaced only as far as there should be as many; the others are stopped.
+    fn drop_surplus_failed(
+        &mut self,
+        group: &TaskGroup,
+        sorted: &mut Sorted,
+        canaries: &Set,
+        is_canarying: bool,
+    ) {
+        let mut have = sorted.untainted.clone();
+        if is_canarying {
+            without(&mut have, &[canaries]);
+        }
+        let wanted = usize::try_from(group.count).unwrap_or(0);
+        let mut room = wanted.saturating_sub(have.len() + sorted.migrate.len());
+        let mut replaced = Set::new();
+        for alloc in std::mem::take(&mut sorted.now) {
+            if is_canarying && is_canary(&alloc) {
+                replaced.push(alloc);
+            } else if room > 0 {
+                room -= 1;
+                replaced.push(alloc);
+            } else {
+                self.count(&group.name, |d| d.stop += 1);
+                self.stop(alloc, reason::NOT_NEEDED);
+            }
+        }
+        sorted.now = replaced;
     }
 
     /// Makes evaluations for replacements at a time, several at once where they are close.

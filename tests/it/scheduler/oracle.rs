@@ -14,13 +14,18 @@ fn conformance() -> PathBuf {
 
 /// Runs `holds` on every case of a table: none means that the case belongs to another room. Cases that do not hold are
 /// in `tests/it/<room>/<table>.differences`, one `name: reason` a line; one that holds must not be there.
-pub fn check(table: &str, room: &str, mut holds: impl FnMut(&Value) -> Option<Result<(), String>>) {
+#[expect(clippy::print_stdout, reason = "the counts are what people read")]
+pub(crate) fn check(
+    table: &str,
+    room: &str,
+    mut holds: impl FnMut(&Value) -> Option<Result<(), String>>,
+) {
     let path = conformance().join("oracle").join(format!("{table}.json"));
     let Ok(text) = std::fs::read_to_string(&path) else {
         println!("skipped: there is no {}", path.display());
         return;
     };
-    let whole: Value = serde_json::from_str(&text).unwrap();
+    let whole: Value = serde_json::from_str(&text).expect("made by the test");
     let listed = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join(format!("tests/it/{room}/{table}.differences"));
     let listed = std::fs::read_to_string(listed).unwrap_or_default();
@@ -30,8 +35,8 @@ pub fn check(table: &str, room: &str, mut holds: impl FnMut(&Value) -> Option<Re
         .filter_map(|line| line.split_once(": "))
         .collect();
     let (mut passed, mut elsewhere, mut different, mut wrong) = (0, 0, 0, Vec::new());
-    for case in whole["cases"].as_array().unwrap() {
-        let name = case["name"].as_str().unwrap();
+    for case in whole["cases"].as_array().expect("made by the test") {
+        let name = case["name"].as_str().expect("made by the test");
         match (holds(case), listed.remove(name)) {
             (None, _) => elsewhere += 1,
             (Some(Ok(())), None) => passed += 1,

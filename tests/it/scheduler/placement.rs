@@ -1,9 +1,10 @@
 //! Placing, stopping, failing and starting over of service and batch jobs.
 
-use stead::model::job::JobType;
+use stead::model::node::Eligibility;
+use stead::model::policy::DisconnectStrategy;
 use stead::model::*;
 
-use super::world::{World, group, job, node, port, rescheduling};
+use super::world::{World, first_alive, group, job, node, port, rescheduling};
 
 fn names(world: &World, id: &str) -> Vec<String> {
     let mut names: Vec<String> = world.alive(id).iter().map(|a| a.name.clone()).collect();
@@ -200,7 +201,7 @@ fn a_failed_allocation_is_replaced_after_its_delay_and_elsewhere() {
     world.register(job("web", JobType::Service, vec![app]));
     world.run("web");
     world.obey();
-    let failed = world.alive("web")[0].clone();
+    let failed = first_alive(&world, "web");
     world.fail(&failed.id);
 
     let outcome = world.run("web");
@@ -213,7 +214,7 @@ fn a_failed_allocation_is_replaced_after_its_delay_and_elsewhere() {
 
     world.wait(30);
     world.run_eval(&later);
-    let replacement = world.alive("web")[0].clone();
+    let replacement = first_alive(&world, "web");
     assert_eq!(replacement.previous_allocation, failed.id);
     assert_ne!(replacement.node_id, failed.node_id);
     assert_eq!(replacement.reschedule_tracker.as_ref().unwrap().events.len(), 1);
@@ -225,7 +226,7 @@ fn a_group_without_reschedule_stays_failed() {
     let mut world = World::with_nodes(2);
     world.register(job("web", JobType::Service, vec![group("app", 1, 100, 100)]));
     world.run("web");
-    let failed = world.alive("web")[0].clone();
+    let failed = first_alive(&world, "web");
     world.fail(&failed.id);
     assert!(world.run("web").plan.is_no_op());
 }
@@ -270,13 +271,13 @@ fn a_moving_allocation_goes_to_another_node() {
     world.register(job("web", JobType::Service, vec![group("app", 1, 100, 100)]));
     world.run("web");
     world.obey();
-    let old = world.alive("web")[0].clone();
+    let old = first_alive(&world, "web");
     world.change_node(old.node_id.as_str(), |node| {
-        node.scheduling_eligibility = stead::model::node::Eligibility::Ineligible;
+        node.scheduling_eligibility = Eligibility::Ineligible;
     });
     world.change(&old.id, |alloc| alloc.desired_transition.migrate = Some(true));
     world.run("web");
-    let new = world.alive("web")[0].clone();
+    let new = first_alive(&world, "web");
     assert_ne!(new.node_id, old.node_id);
     assert_eq!(new.previous_allocation, old.id);
 }
@@ -330,14 +331,12 @@ fn distinct_hosts_and_properties_are_respected() {
 fn allocations_of_a_disconnected_node_wait_for_it_beside_their_replacements() {
     let mut world = World::with_nodes(2);
     let mut app = group("app", 1, 100, 100);
-    app.disconnect = Some(stead::model::policy::DisconnectStrategy {
-        lost_after: Nanos::from_secs(600),
-        ..Default::default()
-    });
+    app.disconnect =
+        Some(DisconnectStrategy { lost_after: Nanos::from_secs(600), ..Default::default() });
     world.register(job("web", JobType::Service, vec![app]));
     world.run("web");
     world.obey();
-    let first = world.alive("web")[0].clone();
+    let first = first_alive(&world, "web");
     world.change_node(first.node_id.as_str(), |node| node.status = NodeStatus::Disconnected);
     let outcome = world.run("web");
     assert_eq!(outcome.follow_ups[0].wait_until, world.now.plus(Nanos::from_secs(600)));
@@ -350,14 +349,14 @@ fn allocations_of_a_disconnected_node_wait_for_it_beside_their_replacements() {
     world.change(&first.id, |alloc| alloc.client_status = ClientStatus::Running);
     world.run("web");
     let alive = world.alive("web");
-    assert_eq!(alive.iter().map(|a| a.id.clone()).collect::<Vec<_>>(), [first.id.clone()]);
+    assert_eq!(alive.iter().map(|a| a.id.clone()).collect::<Vec<_>>(), vec![first.id.clone()]);
 }
 
 #[test]
 fn an_unknown_allocation_is_lost_when_its_time_is_over() {
     let mut world = World::with_nodes(2);
     let mut app = group("app", 1, 100, 100);
-    app.disconnect = Some(stead::model::policy::DisconnectStrategy {
+    app.disconnect = Some(DisconnectStrategy {
         lost_after: Nanos::from_secs(60),
         replace: Some(false),
         ..Default::default()
@@ -365,7 +364,7 @@ fn an_unknown_allocation_is_lost_when_its_time_is_over() {
     world.register(job("web", JobType::Service, vec![app]));
     world.run("web");
     world.obey();
-    let first = world.alive("web")[0].clone();
+    let first = first_alive(&world, "web");
     world.change_node(first.node_id.as_str(), |node| node.status = NodeStatus::Disconnected);
     world.run("web");
     assert_eq!(world.alive("web").len(), 1, "nothing replaces it meanwhile");

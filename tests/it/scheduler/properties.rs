@@ -2,7 +2,6 @@
 //! the audit (which [`World`] asks each time).
 
 use proptest::prelude::*;
-use stead::model::job::JobType;
 use stead::model::*;
 
 use super::world::{World, group, job, rescheduling, rolling};
@@ -88,7 +87,7 @@ proptest! {
             if matches!(event, Happening::Scale(_) | Happening::Change(_)) {
                 world.register(job("web", kind, vec![app(count, value)]));
             }
-            let rolling = world.deployments.get(&JobKey::new("default", "web")).is_some();
+            let rolling = world.deployments.contains_key(&JobKey::new("default", "web"));
             let outcome = world.run("web");
             let updates = outcome.plan.annotations.as_ref().unwrap().desired_tg_updates["app"];
             if rolling && parallel > 0 && kind == JobType::Service {

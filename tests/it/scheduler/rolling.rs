@@ -1,6 +1,6 @@
 //! Updates: in place or replaced, so many at once, canaries, deployments.
 
-use stead::model::job::JobType;
+use stead::model::node::Eligibility;
 use stead::model::*;
 
 use super::world::{World, group, job, rolling};
@@ -172,7 +172,7 @@ fn a_change_in_place_is_also_made_on_a_node_that_takes_nothing_new() {
     let before: Vec<_> = world.alive("web").iter().map(|a| a.id.clone()).collect();
     let node = world.alive("web")[0].node_id.clone();
     world.change_node(node.as_str(), |node| {
-        node.scheduling_eligibility = stead::model::node::Eligibility::Ineligible;
+        node.scheduling_eligibility = Eligibility::Ineligible;
     });
     let mut app = rolling(group("app", 5, 100, 100), 1, 0);
     app.tasks[0].kill_timeout = Nanos::from_secs(9);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use stead::model::allocation::RescheduleEvent;
-use stead::model::job::JobType;
 use stead::model::node::NodeDevice;
 use stead::model::policy::ReschedulePolicy;
 use stead::model::*;
@@ -27,14 +26,18 @@ fn world_of(case: &Value) -> World {
         world.config.preemption_config.service_scheduler_enabled = true;
         world.config.preemption_config.batch_scheduler_enabled = true;
     }
-    for given in case["nodes"].as_array().unwrap() {
+    for given in case["nodes"].as_array().expect("as the table has it") {
         let number = |key: &str| given[key].as_i64().unwrap_or(0);
-        let mut node = node(given["name"].as_str().unwrap(), number("cpu"), number("memory_mb"));
+        let mut node = node(
+            given["name"].as_str().expect("as the table has it"),
+            number("cpu"),
+            number("memory_mb"),
+        );
         node.reserved_resources.cpu.cpu_shares = number("reserved_cpu");
         node.reserved_resources.memory.memory_mb = number("reserved_memory_mb");
         if let Some(meta) = given["meta"].as_object() {
             for (key, value) in meta {
-                node.meta.insert(key.clone(), value.as_str().unwrap().into());
+                node.meta.insert(key.clone(), value.as_str().expect("as the table has it").into());
             }
         }
         for key in ["datacenter", "dc"] {
@@ -49,16 +52,20 @@ fn world_of(case: &Value) -> World {
 }
 
 fn job_of(id: &str, given: &Value) -> Job {
-    let groups = given["groups"].as_array().unwrap().iter().map(|g| {
+    let groups = given["groups"].as_array().expect("as the table has it").iter().map(|g| {
         let number = |key: &str| g[key].as_i64().unwrap_or(0);
-        let mut made =
-            group(g["name"].as_str().unwrap(), number("count"), number("cpu"), number("memory_mb"));
+        let mut made = group(
+            g["name"].as_str().expect("as the table has it"),
+            number("count"),
+            number("cpu"),
+            number("memory_mb"),
+        );
         made.affinities = list(&g["affinities"]);
         made.spreads = list(&g["spreads"]);
         made.tasks[0].resources.devices = list(&g["devices"]);
         made
     });
-    let kind = match given["type"].as_str().unwrap() {
+    let kind = match given["type"].as_str().expect("as the table has it") {
         "batch" => JobType::Batch,
         "system" => JobType::System,
         _ => JobType::Service,
@@ -78,7 +85,8 @@ fn near(a: f64, b: f64) -> bool {
 /// that both saw.
 fn placements(case: &Value) -> Result<(), String> {
     let mut world = world_of(case);
-    for (number, entry) in case["jobs"].as_array().unwrap().iter().enumerate() {
+    for (number, entry) in case["jobs"].as_array().expect("as the table has it").iter().enumerate()
+    {
         let mut whole = job_of(&format!("job-{number}"), &entry["job"]);
         let counts: Vec<i64> = whole.task_groups.iter().map(|g| g.count).collect();
         if whole.kind != JobType::System {
@@ -87,9 +95,9 @@ fn placements(case: &Value) -> Result<(), String> {
         let key = whole.key();
         let mut done: BTreeMap<String, i64> = BTreeMap::new();
         let registered = world.register(whole);
-        for placement in entry["placements"].as_array().unwrap() {
-            let name = placement["alloc"].as_str().unwrap();
-            let group = name.split('[').next().unwrap().to_owned();
+        for placement in entry["placements"].as_array().expect("as the table has it") {
+            let name = placement["alloc"].as_str().expect("as the table has it");
+            let group = name.split('[').next().expect("as the table has it").to_owned();
             // The wanted count enters the scores; how many there are so far decides what is placed.
             let mut now = Job::clone(&registered);
             for (at, g) in now.task_groups.iter_mut().enumerate() {
@@ -128,20 +136,20 @@ fn compare(
     placement: &Value,
     group: &str,
 ) -> Result<(), String> {
-    let is_system = outcome.plan.job.as_ref().unwrap().kind == JobType::System;
-    let node = is_system.then(|| placement["node"].as_str().unwrap());
+    let is_system = outcome.plan.job.as_ref().expect("as the table has it").kind == JobType::System;
+    let node = is_system.then(|| placement["node"].as_str().expect("as the table has it"));
     let Some(ours) = first_of(outcome, group, node) else {
         return Err(format!("{}: not placed: {:?}", placement["alloc"], outcome.failed));
     };
     let mut compared = 0;
-    for theirs in placement["scores"].as_array().unwrap() {
-        let id = theirs["node"].as_str().unwrap();
+    for theirs in placement["scores"].as_array().expect("as the table has it") {
+        let id = theirs["node"].as_str().expect("as the table has it");
         let seen = ours.metrics.score_meta_data.iter().find(|s| s.node_id.as_str() == id);
         let Some(seen) = seen else { continue };
         compared += 1;
-        let parts = theirs["scores"].as_object().unwrap();
+        let parts = theirs["scores"].as_object().expect("as the table has it");
         for (part, value) in parts {
-            let value = value.as_f64().unwrap();
+            let value = value.as_f64().expect("as the table has it");
             let have = seen.scores.get(part).copied().unwrap_or(0.0);
             if !near(have, value) {
                 return Err(format!(
@@ -150,7 +158,7 @@ fn compare(
                 ));
             }
         }
-        let norm = theirs["norm_score"].as_f64().unwrap();
+        let norm = theirs["norm_score"].as_f64().expect("as the table has it");
         if !near(seen.norm_score, norm) {
             return Err(format!(
                 "{} on {id}: score is {}, not {norm}",
@@ -158,7 +166,7 @@ fn compare(
             ));
         }
     }
-    let recorded = placement["scores"].as_array().unwrap().len();
+    let recorded = placement["scores"].as_array().expect("as the table has it").len();
     if compared == 0 && recorded > 0 && world.nodes.len() <= 5 {
         return Err(format!("{}: no node was seen by both", placement["alloc"]));
     }
@@ -172,11 +180,12 @@ fn place_as_recorded(
     placement: &Value,
     group: &str,
 ) -> Result<(), String> {
-    let node = placement["node"].as_str().unwrap();
+    let node = placement["node"].as_str().expect("as the table has it");
     let Some(ours) = first_of(outcome, group, None) else { return Err("nothing placed".into()) };
     let mut alloc = ours.clone();
     alloc.node_id = NodeId::from(node);
-    alloc.name = format!("{}.{}", alloc.job_id, placement["alloc"].as_str().unwrap());
+    alloc.name =
+        format!("{}.{}", alloc.job_id, placement["alloc"].as_str().expect("as the table has it"));
     alloc.id = AllocId::from(format!("{}-{}", alloc.id, alloc.name));
     let mut one = outcome.clone();
     one.plan.deployment = None;
@@ -192,17 +201,20 @@ fn place_as_recorded(
 
 /// A series of failures, each replaced at once: the waits.
 fn waits(case: &Value) -> Result<(), String> {
-    let number = |key: &str| case["input"][key].as_i64().unwrap();
+    let number = |key: &str| case["input"][key].as_i64().expect("as the table has it");
     let policy = ReschedulePolicy {
         delay: Nanos::from_secs(number("delay_s")),
         max_delay: Nanos::from_secs(number("max_delay_s")),
-        delay_function: case["input"]["delay_function"].as_str().unwrap().into(),
+        delay_function: case["input"]["delay_function"]
+            .as_str()
+            .expect("as the table has it")
+            .into(),
         unlimited: true,
         ..ReschedulePolicy::default()
     };
     let mut events: Vec<RescheduleEvent> = Vec::new();
     let mut now = Timestamp(1_700_000_000_000_000_000);
-    for wanted in case["output"]["delays_s"].as_array().unwrap() {
+    for wanted in case["output"]["delays_s"].as_array().expect("as the table has it") {
         let delay = reschedule::delay(&policy, &events, now);
         if Some(delay.0 / 1_000_000_000) != wanted.as_i64() {
             return Err(format!("wait {} is {delay:?}, not {wanted} s", events.len()));
@@ -215,9 +227,11 @@ fn waits(case: &Value) -> Result<(), String> {
 
 #[test]
 fn scores_are_as_recorded() {
-    oracle::check("scoring", "scheduler", |case| match case["kind"].as_str().unwrap() {
-        "placement" => Some(placements(case)),
-        "reschedule" => Some(waits(case)),
-        _ => None,
+    oracle::check("scoring", "scheduler", |case| {
+        match case["kind"].as_str().expect("as the table has it") {
+            "placement" => Some(placements(case)),
+            "reschedule" => Some(waits(case)),
+            _ => None,
+        }
     });
 }

@@ -1,6 +1,6 @@
 //! System and sysbatch jobs.
 
-use stead::model::job::JobType;
+use stead::model::node::Eligibility;
 use stead::model::*;
 
 use super::world::{World, group, job, node, rolling};
@@ -50,7 +50,7 @@ fn an_ineligible_node_keeps_what_it_has_and_a_down_one_does_not() {
     world.run("logs");
     world.obey();
     world.change_node("node-000", |node| {
-        node.scheduling_eligibility = stead::model::node::Eligibility::Ineligible;
+        node.scheduling_eligibility = Eligibility::Ineligible;
     });
     assert!(world.run("logs").plan.is_no_op());
     world.change_node("node-001", |node| node.status = NodeStatus::Down);

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stead::model::allocation::AllocDeploymentStatus;
-use stead::model::job::JobType;
 use stead::model::node::DriverInfo;
 use stead::model::policy::{ReschedulePolicy, UpdateStrategy};
 use stead::model::usage::NodeUse;
@@ -12,15 +11,15 @@ use stead::model::*;
 use stead::scheduler::{Config, Input, Lookup, NodeSet, Outcome, audit, schedule};
 
 #[derive(Debug, Default)]
-pub struct World {
-    pub now: Timestamp,
-    pub index: Index,
-    pub config: Config,
-    pub nodes: BTreeMap<NodeId, Arc<Node>>,
-    pub allocs: BTreeMap<AllocId, Arc<Allocation>>,
-    pub jobs: BTreeMap<JobKey, Vec<Arc<Job>>>,
-    pub deployments: BTreeMap<JobKey, Arc<Deployment>>,
-    pub seed: u64,
+pub(crate) struct World {
+    pub(crate) now: Timestamp,
+    pub(crate) index: Index,
+    pub(crate) config: Config,
+    pub(crate) nodes: BTreeMap<NodeId, Arc<Node>>,
+    pub(crate) allocs: BTreeMap<AllocId, Arc<Allocation>>,
+    pub(crate) jobs: BTreeMap<JobKey, Vec<Arc<Job>>>,
+    pub(crate) deployments: BTreeMap<JobKey, Arc<Deployment>>,
+    pub(crate) seed: u64,
 }
 
 impl Lookup for World {
@@ -46,7 +45,7 @@ impl Lookup for World {
     }
 }
 
-pub fn node(name: &str, cpu: i64, memory: i64) -> Node {
+pub(crate) fn node(name: &str, cpu: i64, memory: i64) -> Node {
     let mut node = Node {
         id: NodeId::from(name),
         name: name.into(),
@@ -67,7 +66,7 @@ pub fn node(name: &str, cpu: i64, memory: i64) -> Node {
     node
 }
 
-pub fn job(id: &str, kind: JobType, groups: Vec<TaskGroup>) -> Job {
+pub(crate) fn job(id: &str, kind: JobType, groups: Vec<TaskGroup>) -> Job {
     Job {
         id: id.into(),
         name: id.into(),
@@ -81,14 +80,14 @@ pub fn job(id: &str, kind: JobType, groups: Vec<TaskGroup>) -> Job {
     }
 }
 
-pub fn group(name: &str, count: i64, cpu: i64, memory: i64) -> TaskGroup {
+pub(crate) fn group(name: &str, count: i64, cpu: i64, memory: i64) -> TaskGroup {
     let mut task = Task { name: "main".into(), driver: "mock_driver".into(), ..Task::default() };
     task.resources.cpu = cpu;
     task.resources.memory_mb = memory;
     TaskGroup { name: name.into(), count, tasks: vec![task], ..TaskGroup::default() }
 }
 
-pub fn rolling(mut group: TaskGroup, parallel: i64, canary: i64) -> TaskGroup {
+pub(crate) fn rolling(mut group: TaskGroup, parallel: i64, canary: i64) -> TaskGroup {
     group.update = Some(UpdateStrategy {
         max_parallel: parallel,
         canary,
@@ -98,7 +97,7 @@ pub fn rolling(mut group: TaskGroup, parallel: i64, canary: i64) -> TaskGroup {
     group
 }
 
-pub fn rescheduling(mut group: TaskGroup, delay: i64) -> TaskGroup {
+pub(crate) fn rescheduling(mut group: TaskGroup, delay: i64) -> TaskGroup {
     group.reschedule_policy = Some(ReschedulePolicy {
         delay: Nanos::from_secs(delay),
         delay_function: "constant".into(),
@@ -108,7 +107,7 @@ pub fn rescheduling(mut group: TaskGroup, delay: i64) -> TaskGroup {
     group
 }
 
-pub fn port(mut group: TaskGroup, label: &str, value: i64) -> TaskGroup {
+pub(crate) fn port(mut group: TaskGroup, label: &str, value: i64) -> TaskGroup {
     let port =
         Port { label: label.into(), value, host_network: "default".into(), ..Port::default() };
     if group.networks.is_empty() {
@@ -116,19 +115,24 @@ pub fn port(mut group: TaskGroup, label: &str, value: i64) -> TaskGroup {
     }
     let network = &mut group.networks[0];
     if value > 0 {
-        network.reserved_ports.push(port)
+        network.reserved_ports.push(port);
     } else {
-        network.dynamic_ports.push(port)
+        network.dynamic_ports.push(port);
     }
     group
 }
 
+/// Some allocation of the job that is not over.
+pub(crate) fn first_alive(world: &World, id: &str) -> Allocation {
+    Allocation::clone(&world.alive(id)[0])
+}
+
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { now: Timestamp(1_700_000_000_000_000_000), seed: 1, ..Self::default() }
     }
 
-    pub fn with_nodes(count: usize) -> Self {
+    pub(crate) fn with_nodes(count: usize) -> Self {
         let mut world = Self::new();
         for i in 0..count {
             world.add_node(node(&format!("node-{i:03}"), 4000, 8192));
@@ -136,19 +140,19 @@ impl World {
         world
     }
 
-    pub fn add_node(&mut self, mut node: Node) {
+    pub(crate) fn add_node(&mut self, mut node: Node) {
         node.computed_class = stead::scheduler::feasible::computed_class(&node);
         self.nodes.insert(node.id.clone(), Arc::new(node));
     }
 
-    pub fn change_node(&mut self, id: &str, change: impl FnOnce(&mut Node)) {
+    pub(crate) fn change_node(&mut self, id: &str, change: impl FnOnce(&mut Node)) {
         let mut node = Node::clone(&self.nodes[&NodeId::from(id)]);
         change(&mut node);
         self.add_node(node);
     }
 
     /// Registers a job as a server would: the version goes up.
-    pub fn register(&mut self, mut job: Job) -> Arc<Job> {
+    pub(crate) fn register(&mut self, mut job: Job) -> Arc<Job> {
         self.index += 1;
         let versions = self.jobs.entry(job.key()).or_default();
         job.version = versions.last().map_or(0, |last| last.version + 1);
@@ -160,11 +164,11 @@ impl World {
         job
     }
 
-    pub fn job(&self, id: &str) -> Arc<Job> {
-        Arc::clone(self.jobs[&JobKey::new("default", id)].last().unwrap())
+    pub(crate) fn job(&self, id: &str) -> Arc<Job> {
+        Arc::clone(self.jobs[&JobKey::new("default", id)].last().expect("made by the test"))
     }
 
-    pub fn evaluation(&self, job: &Job) -> Evaluation {
+    pub(crate) fn evaluation(&self, job: &Job) -> Evaluation {
         Evaluation {
             id: EvalId::from(format!("eval-{}", self.index)),
             namespace: job.namespace.clone(),
@@ -175,16 +179,16 @@ impl World {
         }
     }
 
-    pub fn of_job(&self, id: &str) -> Vec<Arc<Allocation>> {
+    pub(crate) fn of_job(&self, id: &str) -> Vec<Arc<Allocation>> {
         self.allocs.values().filter(|alloc| alloc.job_id == id).cloned().collect()
     }
 
-    pub fn alive(&self, id: &str) -> Vec<Arc<Allocation>> {
+    pub(crate) fn alive(&self, id: &str) -> Vec<Arc<Allocation>> {
         self.of_job(id).into_iter().filter(|alloc| !alloc.is_terminal()).collect()
     }
 
     /// Schedules without applying, and audits the plan.
-    pub fn decide(&mut self, eval: &Evaluation) -> Outcome {
+    pub(crate) fn decide(&mut self, eval: &Evaluation) -> Outcome {
         self.seed += 1;
         let key = eval.job_key();
         let job = self.jobs.get(&key).and_then(|versions| versions.last()).cloned();
@@ -211,18 +215,18 @@ impl World {
     }
 
     /// Schedules a job and applies the plan.
-    pub fn run(&mut self, id: &str) -> Outcome {
+    pub(crate) fn run(&mut self, id: &str) -> Outcome {
         let eval = self.evaluation(&self.job(id));
         self.run_eval(&eval)
     }
 
-    pub fn run_eval(&mut self, eval: &Evaluation) -> Outcome {
+    pub(crate) fn run_eval(&mut self, eval: &Evaluation) -> Outcome {
         let outcome = self.decide(eval);
         self.apply(&outcome);
         outcome
     }
 
-    pub fn apply(&mut self, outcome: &Outcome) {
+    pub(crate) fn apply(&mut self, outcome: &Outcome) {
         self.index += 1;
         let plan = &outcome.plan;
         if let Some(deployment) = &plan.deployment {
@@ -242,7 +246,7 @@ impl World {
 
     fn upsert(&mut self, alloc: &Allocation) {
         let key = alloc.job_key();
-        let job = self.job_version(&key, alloc.version()).unwrap();
+        let job = self.job_version(&key, alloc.version()).expect("made by the test");
         let mut alloc = alloc.clone().attached(job);
         let is_new = !self.allocs.contains_key(&alloc.id);
         if is_new {
@@ -265,12 +269,12 @@ impl World {
         self.allocs.insert(alloc.id.clone(), Arc::new(alloc));
     }
 
-    pub fn change(&mut self, id: &AllocId, change: impl FnOnce(&mut Allocation)) {
-        change(Arc::make_mut(self.allocs.get_mut(id).unwrap()));
+    pub(crate) fn change(&mut self, id: &AllocId, change: impl FnOnce(&mut Allocation)) {
+        change(Arc::make_mut(self.allocs.get_mut(id).expect("made by the test")));
     }
 
     /// The nodes do what is wanted: what is to stop stops, what is to run runs.
-    pub fn obey(&mut self) {
+    pub(crate) fn obey(&mut self) {
         for alloc in self.allocs.values_mut().map(Arc::make_mut) {
             if alloc.is_client_terminal() {
                 continue;
@@ -282,7 +286,7 @@ impl World {
     }
 
     /// Everything of the job's deployment that runs is healthy; what failed is to be replaced, as its watcher says.
-    pub fn heal(&mut self, id: &str) {
+    pub(crate) fn heal(&mut self, id: &str) {
         let Some(deployment) = self.deployments.get_mut(&JobKey::new("default", id)) else {
             return;
         };
@@ -309,7 +313,7 @@ impl World {
         }
     }
 
-    pub fn fail(&mut self, id: &AllocId) {
+    pub(crate) fn fail(&mut self, id: &AllocId) {
         let now = self.now;
         self.change(id, |alloc| {
             alloc.client_status = ClientStatus::Failed;
@@ -317,7 +321,7 @@ impl World {
         });
     }
 
-    pub fn wait(&mut self, seconds: i64) {
+    pub(crate) fn wait(&mut self, seconds: i64) {
         self.now = self.now.plus(Nanos::from_secs(seconds));
     }
 }

@@ -15,11 +15,11 @@ use stead::state::State;
 use stead::sys::tasks::{Stop, Tasks};
 
 /// How long a test waits for anything.
-pub const LONG: Duration = Duration::from_secs(20);
+pub(crate) const LONG: Duration = Duration::from_secs(20);
 
 /// A server and its nodes. Nodes obey in the background until it is dropped.
-pub struct Crowd {
-    pub server: Server,
+pub(crate) struct Crowd {
+    pub(crate) server: Server,
     raft: RaftHandle,
     stop: Stop,
     tasks: Tasks,
@@ -41,7 +41,7 @@ impl Drop for Crowd {
     }
 }
 
-pub fn node(name: &str, cpu: i64, memory: i64) -> Node {
+pub(crate) fn node(name: &str, cpu: i64, memory: i64) -> Node {
     let mut node = Node {
         id: NodeId::from(name),
         name: name.into(),
@@ -58,7 +58,7 @@ pub fn node(name: &str, cpu: i64, memory: i64) -> Node {
     node
 }
 
-pub fn job(id: &str, kind: JobType, count: i64, memory: i64) -> Job {
+pub(crate) fn job(id: &str, kind: JobType, count: i64, memory: i64) -> Job {
     let mut task = Task { name: "main".into(), driver: "mock_driver".into(), ..Task::default() };
     task.resources.cpu = 10;
     task.resources.memory_mb = memory;
@@ -82,7 +82,7 @@ pub fn job(id: &str, kind: JobType, count: i64, memory: i64) -> Job {
     }
 }
 
-pub fn rolling(mut job: Job, parallel: i64, canary: i64) -> Job {
+pub(crate) fn rolling(mut job: Job, parallel: i64, canary: i64) -> Job {
     job.task_groups[0].update = Some(UpdateStrategy {
         max_parallel: parallel,
         canary,
@@ -93,19 +93,19 @@ pub fn rolling(mut job: Job, parallel: i64, canary: i64) -> Job {
     job
 }
 
-pub fn changed(mut job: Job, value: &str) -> Job {
+pub(crate) fn changed(mut job: Job, value: &str) -> Job {
     job.task_groups[0].tasks[0].env.insert("V".into(), value.into());
     job
 }
 
 impl Crowd {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(ServerConfig::default(), RaftConfig::in_memory()).await
     }
 
-    pub async fn with(config: ServerConfig, log: RaftConfig) -> Self {
+    pub(crate) async fn with(config: ServerConfig, log: RaftConfig) -> Self {
         let stop = Stop::new();
-        let raft = open(log).await.unwrap();
+        let raft = open(log).await.expect("made by the test");
         let server = Server::start(raft.clone(), config, &stop);
         assert!(server.wait_until_leading(LONG).await, "nobody leads");
         let tasks = Tasks::new("crowd", &stop);
@@ -113,9 +113,9 @@ impl Crowd {
     }
 
     /// A node joins, and obeys from now on.
-    pub async fn join(&self, node: Node) {
+    pub(crate) async fn join(&self, node: Node) {
         let id = node.id.clone();
-        self.server.register_node(node).await.unwrap();
+        self.server.register_node(node).await.expect("made by the test");
         let (server, temper) = (self.server.clone(), Arc::clone(&self.temper));
         let stop = self.tasks.stop_token();
         self.tasks.spawn("node", async move {
@@ -127,7 +127,7 @@ impl Crowd {
                     answer = server.node_allocs(&id, seen, LONG) => answer,
                 };
                 seen = index;
-                let temper = temper.lock().unwrap().clone();
+                let temper = temper.lock().expect("made by the test").clone();
                 if temper.silent.contains(&id) {
                     continue;
                 }
@@ -140,30 +140,30 @@ impl Crowd {
         });
     }
 
-    pub fn ending(&self, job: &str, status: ClientStatus) {
-        self.temper.lock().unwrap().by_job.insert(job.into(), status);
+    pub(crate) fn ending(&self, job: &str, status: ClientStatus) {
+        self.temper.lock().expect("made by the test").by_job.insert(job.into(), status);
     }
 
-    pub fn silence(&self, node: &str) {
-        self.temper.lock().unwrap().silent.push(NodeId::from(node));
+    pub(crate) fn silence(&self, node: &str) {
+        self.temper.lock().expect("made by the test").silent.push(NodeId::from(node));
     }
 
-    pub async fn register(&self, job: Job) -> JobChanged {
+    pub(crate) async fn register(&self, job: Job) -> JobChanged {
         let wanted = RegisterJob { job, ..RegisterJob::default() };
-        self.server.register_job(wanted).await.unwrap()
+        self.server.register_job(wanted).await.expect("made by the test")
     }
 
     /// Waits until the state is so; panics with what it is otherwise.
-    pub async fn until(&self, what: &str, is_so: impl Fn(&State) -> bool) -> Arc<State> {
+    pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&State) -> bool) -> Arc<State> {
         let mut follow = self.server.watch().follow();
         let found = follow.wait_for(|state| is_so(state));
-        match tokio::time::timeout(LONG, found).await {
-            Ok(state) => Arc::clone(&state.unwrap()),
-            Err(_) => panic!("not in time: {what}\n{}", describe(&self.server.state())),
+        match tokio::time::timeout(LONG, found).await.ok() {
+            Some(state) => Arc::clone(&state.expect("made by the test")),
+            None => panic!("not in time: {what}\n{}", describe(&self.server.state())),
         }
     }
 
-    pub async fn shutdown(self) {
+    pub(crate) async fn shutdown(self) {
         self.stop.cancel();
         assert!(self.server.shutdown(LONG).await, "the loops did not end");
         self.raft.shutdown().await;
@@ -198,11 +198,11 @@ fn obey(alloc: &Allocation, temper: &Temper) -> Option<Allocation> {
     Some(told)
 }
 
-pub fn key(id: &str) -> JobKey {
+pub(crate) fn key(id: &str) -> JobKey {
     JobKey::new("default", id)
 }
 
-pub fn running(state: &State, id: &str) -> usize {
+pub(crate) fn running(state: &State, id: &str) -> usize {
     state
         .allocs_by_job(&key(id))
         .filter(|a| {
@@ -211,7 +211,7 @@ pub fn running(state: &State, id: &str) -> usize {
         .count()
 }
 
-pub fn describe(state: &State) -> String {
+pub(crate) fn describe(state: &State) -> String {
     use std::fmt::Write as _;
     let mut text = String::new();
     for alloc in state.allocs() {
@@ -228,7 +228,7 @@ pub fn describe(state: &State) -> String {
             alloc.deployment_status,
             alloc.next_allocation.short(),
         )
-        .unwrap();
+        .expect("made by the test");
     }
     for eval in state.evals() {
         writeln!(
@@ -240,7 +240,7 @@ pub fn describe(state: &State) -> String {
             eval.status,
             eval.status_description
         )
-        .unwrap();
+        .expect("made by the test");
     }
     for deployment in state.deployments() {
         writeln!(
@@ -250,7 +250,7 @@ pub fn describe(state: &State) -> String {
             deployment.status,
             deployment.task_groups
         )
-        .unwrap();
+        .expect("made by the test");
     }
     text
 }

@@ -1,5 +1,6 @@
 //! From registering a job to its end.
 
+use stead::model::policy::ReschedulePolicy;
 use stead::model::*;
 use stead::server::{Failed, Purge, RegisterJob, ServerError};
 
@@ -100,7 +101,7 @@ async fn a_failed_allocation_is_replaced() {
     let crowd = Crowd::new().await;
     crowd.join(node("a", 1000, 1000)).await;
     let mut web = job("web", JobType::Service, 1, 10);
-    web.task_groups[0].reschedule_policy = Some(stead::model::policy::ReschedulePolicy {
+    web.task_groups[0].reschedule_policy = Some(ReschedulePolicy {
         delay: Nanos::from_millis(100),
         delay_function: "constant".into(),
         unlimited: true,
