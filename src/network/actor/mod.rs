@@ -11,7 +11,7 @@ mod setup;
 mod table;
 mod teardown;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Weak;
@@ -23,6 +23,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::bridge::Bridge;
 use super::claim::Claim;
+use super::conntrack::Redirected;
 use super::error::NetworkError;
 use super::forward::Probe;
 use super::link::{Link, Links};
@@ -89,8 +90,7 @@ pub(super) struct Actor {
     lingering: Vec<(Instant, String)>,
     /// A probe under way, and the time of the last one.
     probe: Option<Probe>,
-    /// UDP ports whose redirection changed, and when to tell the kernel; a little later, for many at once.
-    redirected: Option<(Instant, BTreeSet<u16>)>,
+    redirected: Redirected,
     probed_at: Option<Instant>,
 }
 
@@ -127,7 +127,7 @@ impl Actor {
             reach,
             lingering: Vec::new(),
             probe: None,
-            redirected: None,
+            redirected: Redirected::default(),
             probed_at: None,
             config,
         })
@@ -156,12 +156,13 @@ impl Actor {
             let now = clock::monotonic();
             self.remove_lingering(now);
             self.look_at_probe(now);
-            self.forget_redirected(now);
+            self.redirected.begin(now);
         }
         let tasks = self.allocs.into_values().filter_map(|alloc| alloc.ports);
         let all =
             tasks.chain(self.watching).map(|tasks| async move { tasks.shutdown(CLOSE).await });
         drop(runtime.block_on(futures::future::join_all(all)));
+        self.redirected.finish();
         // Whoever opens the room next must find it free.
         drop(self.claim);
         if let Some(reply) = closed {
@@ -174,8 +175,7 @@ impl Actor {
     fn next_due(&self) -> Option<Instant> {
         let link = self.lingering.first().map(|(due, _)| *due);
         let probe = self.probe.as_ref().map(Probe::due);
-        let redirected = self.redirected.as_ref().map(|(due, _)| *due);
-        link.into_iter().chain(probe).chain(redirected).min()
+        link.into_iter().chain(probe).chain(self.redirected.due()).min()
     }
 
     fn serve(&mut self, request: Request) {

@@ -1,6 +1,5 @@
 //! ◇ Keeping the bridge and the one table as they should be.
 
-use std::collections::BTreeSet;
 use std::sync::Weak;
 use std::time::{Duration, Instant};
 
@@ -16,8 +15,6 @@ use super::{Actor, bridge, log};
 use crate::sys::clock;
 use crate::sys::tasks::Tasks;
 
-/// Several setups and teardowns often come together, and one walk through the kernel's flows serves all.
-const FORGET_AFTER: Duration = Duration::from_millis(20);
 /// Setups within this time of a probe do without one of their own.
 const PROBE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -77,19 +74,10 @@ impl Actor {
 
     /// Notes that datagrams to the ports of `plan` go another way from now on.
     pub(super) fn note_redirected(&mut self, plan: &NetworkPlan) {
-        let due = clock::monotonic() + FORGET_AFTER;
-        let udp = |port: &&PlannedPort| port.protocols.each().contains(&Protocol::Udp);
-        let mut ports = plan.ports.iter().filter(udp).map(|port| port.host_port).peekable();
-        if plan.address().is_some() && ports.peek().is_some() {
-            self.redirected.get_or_insert_with(|| (due, BTreeSet::new())).1.extend(ports);
-        }
-    }
-
-    /// Makes the kernel decide anew about flows to ports that were redirected.
-    pub(super) fn forget_redirected(&mut self, now: Instant) {
-        let Some((_, ports)) = self.redirected.take_if(|(due, _)| *due <= now) else { return };
-        if let Err(error) = self.nat.forget_udp(&ports) {
-            tracing::debug!(%error, "network: old UDP flows could not be forgotten");
+        if plan.address().is_some() {
+            let udp = |port: &&PlannedPort| port.protocols.each().contains(&Protocol::Udp);
+            let ports = plan.ports.iter().filter(udp).map(|port| port.host_port);
+            self.redirected.note(ports, clock::monotonic());
         }
     }
 

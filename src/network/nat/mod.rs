@@ -2,10 +2,8 @@
 
 mod encode;
 
-use std::collections::BTreeSet;
 use std::io;
 
-use super::conntrack;
 use super::netlink::wire::{Message, attributes};
 use super::netlink::{Netlink, Protocol};
 use super::request::NetworkPlan;
@@ -75,11 +73,6 @@ impl Nat {
                 .and_then(|(_, value)| value.first_chunk().map(|c| u64::from_be_bytes(*c)));
         })?;
         packets.ok_or_else(|| io::Error::other("the kernel's answer has no count"))
-    }
-
-    /// Makes the kernel decide anew where UDP flows to these ports go.
-    pub(crate) fn forget_udp(&mut self, ports: &BTreeSet<u16>) -> io::Result<()> {
-        conntrack::forget_udp(&mut self.netlink, ports)
     }
 
     fn commit(&mut self, changes: Vec<Message>) -> io::Result<()> {
