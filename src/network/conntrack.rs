@@ -3,7 +3,6 @@
 //! The kernel decides where a flow goes at its first datagram and remembers it as long as datagrams keep coming: a
 //! client that began before the port was published, or whose allocation was replaced, would talk to nobody for
 //! ever. TCP needs none of this, as its connections end.
-
 //!
 //! The kernel finds flows by walking through a table of up to 262,144 rows, which takes some 15 ms: so it is done on a thread
 //! beside the owner's, once for all ports that changed meanwhile.

@@ -1,4 +1,5 @@
 //! The integration tests, in one binary. What needs root says so and is skipped by name otherwise.
+#![recursion_limit = "256"]
 mod api;
 mod client;
 mod driver;

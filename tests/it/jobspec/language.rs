@@ -18,7 +18,9 @@ fn refused(text: &str) -> String {
 
 /// The value of an expression as `config` of a task.
 fn value(expression: &str) -> Value {
-    let text = format!("job \"x\" {{\n  task \"t\" {{\n    config {{\n      v = {expression}\n    }}\n  }}\n}}\n");
+    let text = format!(
+        "job \"x\" {{\n  task \"t\" {{\n    config {{\n      v = {expression}\n    }}\n  }}\n}}\n"
+    );
     parse(&text)["TaskGroups"][0]["Tasks"][0]["Config"]["v"].clone()
 }
 
@@ -28,7 +30,10 @@ fn expressions_are_computed() {
         ("1 + 2 * 3 - 4 / 8 % 3", json!(6.5)),
         ("true ? 1 : \"b\"", json!("1")),
         ("[for i, x in [\"a\", \"b\"] : \"${i}${x}\" if x != \"b\"]", json!(["0a"])),
-        ("merge({ for x in [\"a\", \"b\", \"a\"] : x => 1... }, {})", json!({"a": [1, 1], "b": [1]})),
+        (
+            "merge({ for x in [\"a\", \"b\", \"a\"] : x => 1... }, {})",
+            json!({"a": [1, 1], "b": [1]}),
+        ),
         ("[{ n = 1 }, { n = 2 }][*].n", json!([1, 2])),
         ("null[*]", json!([])),
         ("jsondecode(\"[1, {\\\"a\\\": 2.5}]\")", json!([1, {"a": 2.5}])),
@@ -47,7 +52,10 @@ fn expressions_are_computed() {
 
 #[test]
 fn names_that_nobody_declared_stay_as_text() {
-    assert_eq!(value("\"http://${NOMAD_ADDR_http}/?dc=${node.datacenter}\""), json!("http://${NOMAD_ADDR_http}/?dc=${node.datacenter}"));
+    assert_eq!(
+        value("\"http://${NOMAD_ADDR_http}/?dc=${node.datacenter}\""),
+        json!("http://${NOMAD_ADDR_http}/?dc=${node.datacenter}")
+    );
     assert_eq!(value("\"${env[\"HOME\"]}$${literal}\""), json!("${env[\"HOME\"]}${literal}"));
     assert_eq!(value("attr.kernel.name"), json!("${attr.kernel.name}"));
 }
@@ -122,7 +130,10 @@ fn undeclared_variables_are_refused_only_when_strict() {
 fn a_validation_says_what_it_wants_and_where_it_stands() {
     let text = "variable \"n\" {\n  default = 7\n  validation {\n    condition     = var.n < 5\n    error_message = \"Less than five.\"\n  }\n}\njob \"x\" {}\n";
     let error = refused(text);
-    assert!(error.starts_with("x.hcl:2,13-14: Invalid value for default variable; Less than five."), "{error}");
+    assert!(
+        error.starts_with("x.hcl:2,13-14: Invalid value for default variable; Less than five."),
+        "{error}"
+    );
     assert!(error.ends_with("at x.hcl:3,3-13."), "{error}");
 }
 
@@ -150,7 +161,8 @@ fn a_groups_secrets_and_vault_reach_its_tasks() {
 
 #[test]
 fn api_json_is_completed_and_its_types_are_checked() {
-    let read = |text: &str| jobspec::parse_api_json(&Source::new("x.json", text), &Inputs::default());
+    let read =
+        |text: &str| jobspec::parse_api_json(&Source::new("x.json", text), &Inputs::default());
     let job = read("{\"job\": {\"id\": \"x\", \"TASKGROUPS\": [{\"count\": 2}]}}").unwrap();
     assert_eq!(job["ID"], "x");
     assert_eq!(job["TaskGroups"][0]["Count"], 2);
