@@ -13,6 +13,8 @@ pub enum Auth {
     /// As the store's docker `config.json` says for that registry, else as nobody.
     #[default]
     Configured,
+    /// As nobody, whatever is configured.
+    Anonymous,
     /// User name and password: sent as they are, or exchanged for a token where the registry wants one.
     Basic { username: String, password: String },
     /// A token the registry takes.
@@ -23,6 +25,7 @@ impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Configured => f.write_str("Configured"),
+            Self::Anonymous => f.write_str("Anonymous"),
             Self::Basic { username, .. } => write!(f, "Basic({username})"),
             Self::Bearer(_) => f.write_str("Bearer"),
         }
@@ -59,11 +62,11 @@ struct Entry {
     identitytoken: String,
 }
 
-/// What docker's `config.json` says for `registry`; `Configured` when it says nothing.
+/// What docker's `config.json` says for `registry`; `Anonymous` when it says nothing.
 pub(super) fn lookup(config: &[u8], registry: &str) -> Result<Auth, CredentialsError> {
     let raw: Raw = serde_json::from_slice(config).map_err(CredentialsError::Json)?;
     let Some((key, entry)) = raw.auths.into_iter().find(|(key, _)| host(key) == registry) else {
-        return Ok(Auth::Configured);
+        return Ok(Auth::Anonymous);
     };
     if !entry.registrytoken.is_empty() {
         return Ok(Auth::Bearer(entry.registrytoken));
@@ -81,7 +84,7 @@ pub(super) fn lookup(config: &[u8], registry: &str) -> Result<Auth, CredentialsE
     }
     if entry.username.is_empty() {
         // A credential helper keeps the secret and leaves an empty entry.
-        return Ok(Auth::Configured);
+        return Ok(Auth::Anonymous);
     }
     Ok(Auth::Basic { username: entry.username, password: entry.password })
 }
@@ -117,8 +120,8 @@ mod tests {
         assert_eq!(found("docker.io"), basic("u", "p"));
         assert_eq!(found("host:5000"), basic("a", "b:c"));
         assert_eq!(found("token.example"), Auth::Bearer("t".to_owned()));
-        assert_eq!(found("helper.example"), Auth::Configured);
-        assert_eq!(found("elsewhere.example"), Auth::Configured);
+        assert_eq!(found("helper.example"), Auth::Anonymous);
+        assert_eq!(found("elsewhere.example"), Auth::Anonymous);
     }
 
     #[test]

@@ -130,8 +130,8 @@ impl Tree {
         Ok(Self::Archive { file: Arc::new(file), index })
     }
 
-    /// Every image the files hold for this platform.
-    pub(super) fn images(&self) -> Result<Vec<Found>, LocalError> {
+    /// Every image the files hold for a platform.
+    pub(super) fn images(&self, platform: &Platform) -> Result<Vec<Found>, LocalError> {
         // `docker save` of today writes both; its own form has the names in full.
         if self.piece("manifest.json").is_ok() {
             return self.saved()?.iter().map(|saved| self.read_saved(saved)).collect();
@@ -141,11 +141,15 @@ impl Tree {
         for entry in &index {
             groups.entry(name_of(entry)).or_default().push(entry.clone());
         }
-        groups.values().map(|group| self.read_oci(group)).collect()
+        groups.values().map(|group| self.read_oci(group, platform)).collect()
     }
 
     /// The image called `tag` in an OCI layout, or its only one.
-    pub(super) fn oci_image(&self, tag: Option<&str>) -> Result<Found, LocalError> {
+    pub(super) fn oci_image(
+        &self,
+        tag: Option<&str>,
+        platform: &Platform,
+    ) -> Result<Found, LocalError> {
         let index = self.index_json()?;
         let is_called = |entry: &&Descriptor| {
             let names = [REF_NAME, CONTAINERD_NAME]
@@ -161,14 +165,18 @@ impl Tree {
                 Err(LocalError::NoSuchImage { wanted: tag.to_owned(), found: listed(&names) })
             }
             None if names.len() > 1 => Err(LocalError::Several(listed(&names))),
-            Some(_) | None => self.read_oci(&called),
+            Some(_) | None => self.read_oci(&called, platform),
         }
     }
 
     /// The image called `name` in what `docker save` wrote, or its only one.
-    pub(super) fn docker_image(&self, name: Option<&str>) -> Result<Found, LocalError> {
+    pub(super) fn docker_image(
+        &self,
+        name: Option<&str>,
+        platform: &Platform,
+    ) -> Result<Found, LocalError> {
         if self.piece("manifest.json").is_err() {
-            return self.oci_image(name);
+            return self.oci_image(name, platform);
         }
         let saved = self.saved()?;
         let names: Vec<&str> = saved
@@ -264,10 +272,9 @@ impl Tree {
         }
     }
 
-    /// The image for this platform among entries that have one name.
-    fn read_oci(&self, entries: &[Descriptor]) -> Result<Found, LocalError> {
-        let host = Platform::host();
-        let mut chosen = host.choose(entries)?.clone();
+    /// The image for a platform among entries that have one name.
+    fn read_oci(&self, entries: &[Descriptor], platform: &Platform) -> Result<Found, LocalError> {
+        let mut chosen = platform.choose(entries)?.clone();
         // A bare tag is not a name to keep an image by.
         let names = name_of(&chosen)
             .filter(|name| name.contains(['/', ':']))
@@ -279,7 +286,7 @@ impl Tree {
             match Manifest::parse(&self.blob(&chosen.digest)?)? {
                 Manifest::Image { config, layers } => break (config, layers),
                 Manifest::Index(_) if depth > 4 => return Err(LocalError::NotAnImage),
-                Manifest::Index(entries) => chosen = host.choose(&entries)?.clone(),
+                Manifest::Index(entries) => chosen = platform.choose(&entries)?.clone(),
             }
             depth += 1;
         };

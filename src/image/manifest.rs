@@ -30,15 +30,40 @@ pub(super) struct Descriptor {
     pub(super) annotations: std::collections::BTreeMap<String, String>,
 }
 
-/// What an image was built for.
+/// What an image was built for: `linux/arm64/v8`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-pub(super) struct Platform {
+pub struct Platform {
     #[serde(default)]
-    pub(super) os: String,
+    pub os: String,
     #[serde(default)]
-    pub(super) architecture: String,
+    pub architecture: String,
     #[serde(default)]
-    pub(super) variant: Option<String>,
+    pub variant: Option<String>,
+}
+
+/// Why a text is not a platform.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("platform `{0}` is not `os/architecture` or `os/architecture/variant`")]
+pub struct PlatformError(String);
+
+impl std::str::FromStr for Platform {
+    type Err = PlatformError;
+
+    fn from_str(text: &str) -> Result<Self, PlatformError> {
+        let mut parts = text.split('/').map(str::to_owned);
+        let (Some(os), Some(architecture), variant, None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(PlatformError(text.to_owned()));
+        };
+        if os.is_empty()
+            || architecture.is_empty()
+            || variant.as_ref().is_some_and(String::is_empty)
+        {
+            return Err(PlatformError(text.to_owned()));
+        }
+        Ok(Self { os, architecture, variant })
+    }
 }
 
 /// A manifest in the two shapes it can have.
@@ -121,7 +146,7 @@ impl Manifest {
 
 impl Platform {
     /// The platform of this build of the program.
-    pub(super) fn host() -> Self {
+    pub fn host() -> Self {
         let (architecture, variant) = match std::env::consts::ARCH {
             "x86_64" => ("amd64", None),
             "aarch64" => ("arm64", Some("v8")),
@@ -257,6 +282,16 @@ mod tests {
             error,
             "index has no image for linux/s390x: it has linux/amd64/v3, windows/amd64"
         );
+    }
+
+    #[test]
+    fn a_platform_reads_back_as_it_was_written() {
+        for text in ["linux/amd64", "linux/arm/v7"] {
+            assert_eq!(text.parse::<Platform>().unwrap().to_string(), text);
+        }
+        for text in ["", "linux", "linux/", "/amd64", "linux/arm/", "a/b/c/d"] {
+            assert!(text.parse::<Platform>().is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -15,7 +15,6 @@ use tokio::sync::mpsc;
 
 use super::catalog::{Layer, Record, Target};
 use super::config::Config;
-use super::credentials::Auth;
 use super::digest::Digest;
 use super::disk::Staged;
 use super::error::ImageError;
@@ -25,7 +24,7 @@ use super::manifest::{Descriptor, Manifest, ManifestError, Platform};
 use super::progress::{Event, Progress};
 use super::reference::{Name, Reference};
 use super::registry::{Received, RegistryError, Remote, Told};
-use super::store::{Image, Inner, Lease, Store, blocking};
+use super::store::{Image, Inner, Lease, Request, Store, blocking};
 
 /// Chunks of a download that wait for the thread that unpacks.
 const WAITING_CHUNKS: usize = 32;
@@ -45,38 +44,32 @@ enum Source {
     Local(Option<Digest>, Piece),
 }
 
-/// Fetches what `reference` leads to now.
+/// Fetches what the request leads to now.
 pub(super) async fn pull(
     inner: &Arc<Inner>,
-    reference: &Reference,
-    auth: &Auth,
+    request: &Request,
     progress: &Progress,
 ) -> Result<(Arc<Record>, Lease), ImageError> {
-    let image = reference.to_string();
-    let wanted = match reference {
-        Reference::Registry(name) => match from_registry(inner, &image, name, auth).await? {
-            Answer::Unchanged(record) => {
-                let lease = inner.lease(record.id);
-                return Ok((record, lease));
-            }
+    let image = request.name();
+    let platform = request.platform();
+    let wanted = match &request.reference {
+        Reference::Registry(name) => match from_registry(inner, &image, name, request).await? {
+            Answer::Unchanged(record, lease) => return Ok((record, lease)),
             Answer::Wanted(wanted) => wanted,
         },
         Reference::Layout { path, tag } | Reference::OciArchive { path, tag } => {
             let tag = tag.clone();
-            from_files(inner, &image, path, move |tree| tree.oci_image(tag.as_deref()))
-                .await?
-                .into()
+            let find = move |tree: &Tree| tree.oci_image(tag.as_deref(), &platform);
+            from_files(inner, &image, path, find).await?.into()
         }
         Reference::DockerArchive { path, name } => {
             let name = name.clone();
-            from_files(inner, &image, path, move |tree| tree.docker_image(name.as_deref()))
-                .await?
-                .into()
+            let find = move |tree: &Tree| tree.docker_image(name.as_deref(), &platform);
+            from_files(inner, &image, path, find).await?.into()
         }
         Reference::Id(_) => return Err(ImageError::NotPresent { image }),
     };
-    let installed = install(inner, &image, wanted, std::slice::from_ref(&image), progress).await?;
-    Ok(installed)
+    install(inner, &image, wanted, std::slice::from_ref(&image), progress).await
 }
 
 /// Takes every image of an archive or a layout directory.
@@ -88,7 +81,7 @@ pub(super) async fn load(
 ) -> Result<Vec<Image>, ImageError> {
     let inner = &store.inner;
     let image = path.display().to_string();
-    let found = from_files(inner, &image, path, Tree::images).await?;
+    let found = from_files(inner, &image, path, |tree| tree.images(&Platform::host())).await?;
     if name.is_some() && found.len() != 1 {
         let names: Vec<String> = found.iter().flat_map(|found| found.names.clone()).collect();
         return Err(ImageError::Local { image, source: LocalError::Several(names.join(", ")) });
@@ -137,7 +130,7 @@ where
 
 enum Answer {
     /// The store has what the registry has.
-    Unchanged(Arc<Record>),
+    Unchanged(Arc<Record>, Lease),
     Wanted(Wanted),
 }
 
@@ -145,19 +138,19 @@ async fn from_registry(
     inner: &Arc<Inner>,
     image: &str,
     name: &Name,
-    auth: &Auth,
+    request: &Request,
 ) -> Result<Answer, ImageError> {
     let refused = |source: RegistryError| ImageError::Registry { image: image.to_owned(), source };
     let unusable = |source: ManifestError| ImageError::Manifest { image: image.to_owned(), source };
-    let remote = Arc::new(inner.registries.remote(name, auth).await.map_err(refused)?);
+    let remote = Arc::new(inner.registries.remote(name, &request.auth).await.map_err(refused)?);
     let bytes = manifest(&remote, name, name.digest()).await.map_err(refused)?;
     let mut digest = Digest::of(&bytes);
     let mut parsed = Manifest::parse(&bytes).map_err(unusable)?;
     if let Manifest::Index(entries) = &parsed {
-        digest = Platform::host().choose(entries).map_err(unusable)?.digest;
+        digest = request.platform().choose(entries).map_err(unusable)?.digest;
     }
-    if let Some(record) = unchanged(inner, image, &digest) {
-        return Ok(Answer::Unchanged(record));
+    if let Some((record, lease)) = unchanged(inner, image, &digest) {
+        return Ok(Answer::Unchanged(record, lease));
     }
     if matches!(parsed, Manifest::Index(_)) {
         let bytes = manifest(&remote, name, Some(&digest)).await.map_err(refused)?;
@@ -188,10 +181,13 @@ async fn manifest(
     }
 }
 
-fn unchanged(inner: &Arc<Inner>, image: &str, manifest: &Digest) -> Option<Arc<Record>> {
-    let catalog = inner.catalog();
-    let target = catalog.name(image).filter(|target| target.manifest == Some(*manifest))?;
-    catalog.image(&target.image).map(Arc::clone)
+/// The image of that manifest, if the store has it under this name; pinned before anybody can remove it.
+fn unchanged(inner: &Arc<Inner>, image: &str, manifest: &Digest) -> Option<(Arc<Record>, Lease)> {
+    let is_same = |target: &&Target| target.manifest == Some(*manifest);
+    let id = inner.catalog().name(image).filter(is_same)?.image;
+    let lease = inner.lease(id);
+    let record = inner.catalog().image(&id).map(Arc::clone)?;
+    inner.is_whole(&record).then_some((record, lease))
 }
 
 /// Keeps layers from garbage collection while they belong to no image yet.

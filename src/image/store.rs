@@ -13,6 +13,7 @@ use super::credentials::Auth;
 use super::digest::Digest;
 use super::disk::Disk;
 use super::error::ImageError;
+use super::manifest::Platform;
 use super::progress::Progress;
 use super::reference::Reference;
 use super::registry::{Registries, RegistryConfig};
@@ -39,6 +40,47 @@ pub enum PullPolicy {
     Always,
     /// Not at all.
     Never,
+}
+
+/// What [`Store::ensure_request`] is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    pub reference: Reference,
+    pub auth: Auth,
+    pub policy: PullPolicy,
+    /// This machine's when not given.
+    pub platform: Option<Platform>,
+}
+
+impl Request {
+    /// The image for this machine, as configured, fetched if the store has none.
+    pub fn new(reference: Reference) -> Self {
+        Self { reference, auth: Auth::default(), policy: PullPolicy::default(), platform: None }
+    }
+
+    #[must_use]
+    pub fn policy(self, policy: PullPolicy) -> Self {
+        Self { policy, ..self }
+    }
+
+    #[must_use]
+    pub fn auth(self, auth: Auth) -> Self {
+        Self { auth, ..self }
+    }
+
+    pub(super) fn platform(&self) -> Platform {
+        self.platform.clone().unwrap_or_else(Platform::host)
+    }
+
+    /// What the store files the answer under: one reference leads to an image for each platform.
+    pub(super) fn name(&self) -> String {
+        match &self.platform {
+            Some(platform) if *platform != Platform::host() => {
+                format!("{} {platform}", self.reference)
+            }
+            Some(_) | None => self.reference.to_string(),
+        }
+    }
 }
 
 /// The images of a node. Clones share everything.
@@ -143,6 +185,18 @@ impl Inner {
         Lease { inner: Arc::clone(self), id }
     }
 
+    /// Whether all layers of an image are still on disk. Those that somebody has deleted are forgotten.
+    pub(super) fn is_whole(&self, record: &Record) -> bool {
+        let diff_ids = record.layers.iter().map(|layer| layer.diff_id);
+        let lost: BTreeSet<Digest> =
+            diff_ids.filter(|diff_id| !self.disk.layer(diff_id).is_dir()).collect();
+        if !lost.is_empty() {
+            tracing::warn!(image = %record.id, ?lost, "layers have vanished from the image store");
+            self.catalog().lose_layers(&lost);
+        }
+        lost.is_empty()
+    }
+
     /// Writes the names as they now are.
     pub(super) async fn save_names(self: &Arc<Self>) -> Result<(), ImageError> {
         let inner = Arc::clone(self);
@@ -208,8 +262,7 @@ impl Store {
         })
     }
 
-    /// The image `reference` leads to, fetched if need be. Asked for twice at once, it is fetched once; dropping the future
-    /// gives the fetching up and leaves nothing but finished layers.
+    /// The image `reference` leads to on this machine, fetched if need be: see [`Store::ensure_request`].
     pub async fn ensure(
         &self,
         reference: &Reference,
@@ -217,63 +270,53 @@ impl Store {
         policy: PullPolicy,
         progress: &Progress,
     ) -> Result<Image, ImageError> {
-        if let Some(image) = self.present(reference, policy) {
+        let request = Request::new(reference.clone()).auth(auth.clone()).policy(policy);
+        self.ensure_request(&request, progress).await
+    }
+
+    /// The image `request.reference` leads to, fetched if need be. Asked for twice at once, it is fetched once; dropping
+    /// the future gives the fetching up and leaves nothing but finished layers.
+    pub async fn ensure(
+        &self,
+        request: &Request,
+        progress: &Progress,
+    ) -> Result<Image, ImageError> {
+        if let Some(image) = self.present(request) {
             return Ok(image);
         }
-        let name = reference.to_string();
-        if policy == PullPolicy::Never || matches!(reference, Reference::Id(_)) {
+        let name = request.name();
+        if request.policy == PullPolicy::Never || matches!(request.reference, Reference::Id(_)) {
             return Err(ImageError::NotPresent { image: name });
         }
         let _only = self.inner.fetch_lock(name).await;
         // Somebody else may have fetched it meanwhile; `Always` still asks, which then costs one request.
-        if let Some(image) = self.present(reference, policy) {
+        if let Some(image) = self.present(request) {
             return Ok(image);
         }
-        let (record, lease) = super::pull::pull(&self.inner, reference, auth, progress).await?;
-        Ok(self.image(reference.clone(), &record, lease))
+        let (record, lease) = super::pull::pull(&self.inner, request, progress).await?;
+        Ok(self.image(request.reference.clone(), &record, lease))
     }
 
     /// The image `reference` leads to, if the store has it: to keep it after a restart, or to look at it.
     pub fn get(&self, reference: &Reference) -> Option<Image> {
-        self.present(reference, PullPolicy::Never)
+        self.present(&Request::new(reference.clone()).policy(PullPolicy::Never))
     }
 
-    fn present(&self, reference: &Reference, policy: PullPolicy) -> Option<Image> {
-        let must_ask = match (policy, reference) {
-            (_, Reference::Id(_)) | (PullPolicy::Never, _) => false,
-            (PullPolicy::Always, _) => true,
-            (PullPolicy::IfNotPresent, Reference::Registry(_)) => false,
-            (
-                PullPolicy::IfNotPresent,
-                Reference::Layout { path, .. }
-                | Reference::OciArchive { path, .. }
-                | Reference::DockerArchive { path, .. },
-            ) => path.exists(),
-        };
-        if must_ask {
+    fn present(&self, request: &Request) -> Option<Image> {
+        let reference = &request.reference;
+        if must_ask(request) {
             return None;
         }
         let record = {
             let catalog = self.inner.catalog();
             let id = match reference {
                 Reference::Id(id) => *id,
-                _ => catalog.name(&reference.to_string())?.image,
+                _ => catalog.name(&request.name())?.image,
             };
             Arc::clone(catalog.image(&id)?)
         };
         let lease = self.inner.lease(record.id);
-        let lost: BTreeSet<Digest> = record
-            .layers
-            .iter()
-            .map(|layer| layer.diff_id)
-            .filter(|diff_id| !self.inner.disk.layer(diff_id).is_dir())
-            .collect();
-        if lost.is_empty() {
-            return Some(self.image(reference.clone(), &record, lease));
-        }
-        tracing::warn!(image = %reference, ?lost, "layers have vanished from the image store; fetching them again");
-        self.inner.catalog().lose_layers(&lost);
-        None
+        self.inner.is_whole(&record).then(|| self.image(reference.clone(), &record, lease))
     }
 
     pub(super) fn image(&self, reference: Reference, record: &Record, lease: Lease) -> Image {
@@ -368,6 +411,21 @@ impl Store {
             Ok(removed)
         })
         .await
+    }
+}
+
+/// Whether where the image comes from has to be looked at.
+fn must_ask(request: &Request) -> bool {
+    match (request.policy, &request.reference) {
+        (_, Reference::Id(_)) | (PullPolicy::Never, _) => false,
+        (PullPolicy::Always, _) => true,
+        (PullPolicy::IfNotPresent, Reference::Registry(_)) => false,
+        (
+            PullPolicy::IfNotPresent,
+            Reference::Layout { path, .. }
+            | Reference::OciArchive { path, .. }
+            | Reference::DockerArchive { path, .. },
+        ) => path.exists(),
     }
 }
 

@@ -87,7 +87,7 @@ impl Registries {
         };
         // Anonymous requests share a client; a credential is used for its registry only.
         let key = match auth {
-            Auth::Configured => (String::new(), Auth::Configured),
+            Auth::Configured | Auth::Anonymous => (String::new(), Auth::Anonymous),
             ref auth => (name.registry().to_owned(), auth.clone()),
         };
         let client = self.client(key).await?;
@@ -103,7 +103,7 @@ impl Registries {
             ),
         };
         let auth = match auth {
-            Auth::Configured => RegistryAuth::Anonymous,
+            Auth::Configured | Auth::Anonymous => RegistryAuth::Anonymous,
             Auth::Basic { username, password } => RegistryAuth::Basic(username, password),
             Auth::Bearer(token) => RegistryAuth::Bearer(token),
         };
@@ -111,7 +111,7 @@ impl Registries {
     }
 
     fn configured(&self, registry: &str) -> Result<Auth, RegistryError> {
-        let Some(path) = &self.config.docker_config else { return Ok(Auth::Configured) };
+        let Some(path) = &self.config.docker_config else { return Ok(Auth::Anonymous) };
         let bytes = std::fs::read(path)
             .map_err(|source| RegistryError::File { path: path.clone(), source })?;
         credentials::lookup(&bytes, registry)

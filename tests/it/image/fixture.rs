@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 use stead::image::{
-    Auth, Image, ImageError, Progress, PullPolicy, Reference, RegistryConfig, Store, StoreConfig,
+    Image, ImageError, Progress, PullPolicy, RegistryConfig, Request, Store, StoreConfig,
 };
 use stead::sys::command::command;
 
@@ -245,8 +245,8 @@ pub(super) async fn ensure(
     reference: &str,
     policy: PullPolicy,
 ) -> Result<Image, ImageError> {
-    let reference: Reference = reference.parse().unwrap();
-    store.ensure(&reference, &Auth::Configured, policy, &Progress::none()).await
+    let request = Request::new(reference.parse().unwrap()).policy(policy);
+    store.ensure_request(&request, &Progress::none()).await
 }
 
 /// Waits until `condition` holds, at most ten seconds.

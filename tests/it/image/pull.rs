@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use stead::image::{
     Auth, Digest, Event, ImageError, LayerError, Progress, PullPolicy, Reference, RegistryConfig,
-    RegistryError,
+    RegistryError, Request,
 };
 use stead::sys::command::command;
 use stead::sys::report::{Kind, chain};
@@ -161,6 +161,13 @@ fn the_platform_of_this_machine_is_taken_from_an_index() {
             .await
             .unwrap();
         assert_eq!(pulled.id.to_string(), ours.id());
+        // Another one is taken when it is asked for, and does not take the name away from ours.
+        let reference: Reference = format!("{}/app:multi", fake.host).parse().unwrap();
+        let platform = Some("linux/s390x".parse().unwrap());
+        let request = Request { platform, ..Request::new(reference.clone()) };
+        let other = store.ensure_request(&request, &Progress::none()).await.unwrap();
+        assert_eq!(other.id.to_string(), theirs.id());
+        assert_eq!(store.get(&reference).unwrap().id, pulled.id);
     });
 }
 
@@ -197,9 +204,16 @@ fn what_is_asked_for_twice_at_once_is_fetched_once() {
         let store = place.store_for(&fake.host);
         let names: Vec<String> =
             ["app:1", "app:1", "app:2", "other:1"].map(|n| format!("{}/{n}", fake.host)).into();
-        let pulls = names.iter().map(|name| ensure(&store, name, PullPolicy::IfNotPresent));
-        for image in futures::future::join_all(pulls).await {
-            image.unwrap();
+        // Each in a task of its own, as a node's tasks ask.
+        let mut pulls = tokio::task::JoinSet::new();
+        for name in names {
+            let store = store.clone();
+            pulls.spawn(
+                async move { ensure(&store, &name, PullPolicy::IfNotPresent).await.map(drop) },
+            );
+        }
+        while let Some(pulled) = pulls.join_next().await {
+            pulled.unwrap().unwrap();
         }
         for layer in &image.layers {
             let asked = ["app", "other"]
@@ -253,10 +267,7 @@ fn a_pull_tells_how_far_it_is() {
         let told = Arc::clone(&events);
         let progress = Progress::new(move |event| told.lock().unwrap().push(event));
         let reference: Reference = format!("{}/app:1", fake.host).parse().unwrap();
-        store
-            .ensure(&reference, &Auth::Configured, PullPolicy::IfNotPresent, &progress)
-            .await
-            .unwrap();
+        store.ensure_request(&Request::new(reference.clone()), &progress).await.unwrap();
         let events = std::mem::take(&mut *events.lock().unwrap());
         assert_eq!(events[0], Event::Layers(2));
         for blob in &image.layers {
@@ -426,17 +437,26 @@ fn a_token_is_fetched_with_the_password_where_the_registry_says() {
         let store = place.store_for(&fake.host);
         let reference: Reference = format!("{}/app:1", fake.host).parse().unwrap();
         let auth = Auth::Basic { username: "user".into(), password: "pass".into() };
-        store.ensure(&reference, &auth, PullPolicy::IfNotPresent, &Progress::none()).await.unwrap();
+        store
+            .ensure_request(&Request::new(reference.clone()).auth(auth), &Progress::none())
+            .await
+            .unwrap();
         let asked = fake.asked("/token?scope=repository%3Aapp%3Apull&service=fake");
         assert_eq!(asked[0].authorization.as_deref(), Some("Basic dXNlcjpwYXNz"));
         // A token given by hand is used as it is.
         let place = Place::new();
         let store = place.store_for(&fake.host);
         let auth = Auth::Bearer("secret-token".into());
-        store.ensure(&reference, &auth, PullPolicy::IfNotPresent, &Progress::none()).await.unwrap();
+        store
+            .ensure_request(&Request::new(reference.clone()).auth(auth), &Progress::none())
+            .await
+            .unwrap();
         let wrong = Auth::Bearer("wrong".into());
         let error = store
-            .ensure(&reference, &wrong, PullPolicy::Always, &Progress::none())
+            .ensure_request(
+                &Request::new(reference.clone()).auth(wrong).policy(PullPolicy::Always),
+                &Progress::none(),
+            )
             .await
             .unwrap_err();
         assert_eq!(error.kind(), Kind::Denied, "{}", chain(&error));
