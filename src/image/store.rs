@@ -42,7 +42,7 @@ pub enum PullPolicy {
     Never,
 }
 
-/// What [`Store::ensure_request`] is asked for.
+/// What [`Store::ensure`] is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     pub reference: Reference,
@@ -66,6 +66,12 @@ impl Request {
     #[must_use]
     pub fn auth(self, auth: Auth) -> Self {
         Self { auth, ..self }
+    }
+
+    /// The image for another platform than this machine's, where one is given.
+    #[must_use]
+    pub fn for_platform(self, platform: Option<Platform>) -> Self {
+        Self { platform, ..self }
     }
 
     pub(super) fn platform(&self) -> Platform {
@@ -262,18 +268,6 @@ impl Store {
         })
     }
 
-    /// The image `reference` leads to on this machine, fetched if need be: see [`Store::ensure_request`].
-    pub async fn ensure(
-        &self,
-        reference: &Reference,
-        auth: &Auth,
-        policy: PullPolicy,
-        progress: &Progress,
-    ) -> Result<Image, ImageError> {
-        let request = Request::new(reference.clone()).auth(auth.clone()).policy(policy);
-        self.ensure_request(&request, progress).await
-    }
-
     /// The image `request.reference` leads to, fetched if need be. Asked for twice at once, it is fetched once; dropping
     /// the future gives the fetching up and leaves nothing but finished layers.
     pub async fn ensure(
@@ -299,7 +293,12 @@ impl Store {
 
     /// The image `reference` leads to, if the store has it: to keep it after a restart, or to look at it.
     pub fn get(&self, reference: &Reference) -> Option<Image> {
-        self.present(&Request::new(reference.clone()).policy(PullPolicy::Never))
+        self.find(&Request::new(reference.clone()))
+    }
+
+    /// The image `request` leads to, if the store has it, whatever its policy says.
+    pub fn find(&self, request: &Request) -> Option<Image> {
+        self.present(&request.clone().policy(PullPolicy::Never))
     }
 
     fn present(&self, request: &Request) -> Option<Image> {

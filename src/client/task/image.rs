@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::prepare::PrepareError;
 use crate::driver::{ImageNeed, ImageRoot};
-use crate::image::{Auth, Image, Progress, PullPolicy, Reference, Store};
+use crate::image::{Auth, Image, ImageError, Progress, PullPolicy, Reference, Request, Store};
+use crate::sys::report::Kind;
 
 /// How long a pull may take when the job does not say.
 const PULL_TIMEOUT: Duration = Duration::from_mins(5);
@@ -22,7 +23,14 @@ pub(super) async fn ensure(
     let wrong = |source| PrepareError::Reference { image: need.reference.clone(), source };
     let reference: Reference = need.reference.parse().map_err(wrong)?;
     let is_latest = reference.is_latest();
-    let present = store.get(&reference);
+    let platform = need
+        .platform
+        .as_deref()
+        .map(str::parse)
+        .transpose()
+        .map_err(|source| PrepareError::Platform { image: need.reference.clone(), source })?;
+    let request = Request::new(reference.clone()).for_platform(platform);
+    let present = store.find(&request);
     let policy = match (&present, need.force_pull || is_latest) {
         (Some(_), false) => PullPolicy::IfNotPresent,
         (Some(_) | None, true) | (None, false) => {
@@ -40,8 +48,7 @@ pub(super) async fn ensure(
     let fallback = present.filter(|_| !need.force_pull);
     let timeout =
         if fallback.is_some() && is_latest { patience.min(ASK_TIMEOUT) } else { patience };
-    let progress = Progress::none();
-    let pulled = store.ensure(&reference, &auth, policy, &progress);
+    let pulled = pull(store, request.auth(auth).policy(policy), need.auth_soft_fail);
     match tokio::time::timeout(timeout, pulled).await {
         Ok(Ok(image)) => Ok(image),
         // A registry that is away does not stop what is already here: only `force_pull` asks for that.
@@ -56,6 +63,18 @@ pub(super) async fn ensure(
             image: need.reference.clone(),
             seconds: timeout.as_secs(),
         }),
+    }
+}
+
+/// Fetches what `request` asks for; when `soft` and the registry refuses the credentials, once more without any.
+async fn pull(store: &Store, request: Request, soft: bool) -> Result<Image, ImageError> {
+    let progress = Progress::none();
+    match store.ensure(&request, &progress).await {
+        Err(error) if soft && error.kind() == Kind::Denied => {
+            tracing::warn!(image = %request.reference, "credentials refused: trying without any");
+            store.ensure(&request.auth(Auth::Anonymous), &progress).await
+        }
+        pulled => pulled,
     }
 }
 

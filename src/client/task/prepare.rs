@@ -13,7 +13,7 @@ use crate::client::site::Site;
 use crate::driver::{
     DriverError, EtcFiles, Isolation, LogPolicy, Plan, Resources, TaskConfig, TaskContext, TaskDirs,
 };
-use crate::image::{Image, ImageError, ReferenceError};
+use crate::image::{Image, ImageError, PlatformError, ReferenceError};
 use crate::model::allocation::AllocNetworkStatus;
 use crate::model::{Allocation, Job, Node, Task, TaskGroup};
 use crate::sys::report::Kind;
@@ -61,6 +61,15 @@ pub enum PrepareError {
         #[source]
         source: ReferenceError,
     },
+    /// The platform asked for is none.
+    #[error("image `{image}`")]
+    Platform {
+        /// As the job names it.
+        image: String,
+        /// Why not.
+        #[source]
+        source: PlatformError,
+    },
     /// The image cannot be had.
     #[error(transparent)]
     Image(ImageError),
@@ -87,6 +96,7 @@ impl PrepareError {
             Self::NoSuchTask(_)
             | Self::UnknownSignal(_)
             | Self::Reference { .. }
+            | Self::Platform { .. }
             | Self::NoStore(_) => true,
             Self::Image(error) => error.kind() == Kind::Invalid,
             Self::PullTimeout { .. } => false,

@@ -246,7 +246,7 @@ pub(super) async fn ensure(
     policy: PullPolicy,
 ) -> Result<Image, ImageError> {
     let request = Request::new(reference.parse().unwrap()).policy(policy);
-    store.ensure_request(&request, &Progress::none()).await
+    store.ensure(&request, &Progress::none()).await
 }
 
 /// Waits until `condition` holds, at most ten seconds.

@@ -165,7 +165,7 @@ fn the_platform_of_this_machine_is_taken_from_an_index() {
         let reference: Reference = format!("{}/app:multi", fake.host).parse().unwrap();
         let platform = Some("linux/s390x".parse().unwrap());
         let request = Request { platform, ..Request::new(reference.clone()) };
-        let other = store.ensure_request(&request, &Progress::none()).await.unwrap();
+        let other = store.ensure(&request, &Progress::none()).await.unwrap();
         assert_eq!(other.id.to_string(), theirs.id());
         assert_eq!(store.get(&reference).unwrap().id, pulled.id);
     });
@@ -267,7 +267,7 @@ fn a_pull_tells_how_far_it_is() {
         let told = Arc::clone(&events);
         let progress = Progress::new(move |event| told.lock().unwrap().push(event));
         let reference: Reference = format!("{}/app:1", fake.host).parse().unwrap();
-        store.ensure_request(&Request::new(reference.clone()), &progress).await.unwrap();
+        store.ensure(&Request::new(reference.clone()), &progress).await.unwrap();
         let events = std::mem::take(&mut *events.lock().unwrap());
         assert_eq!(events[0], Event::Layers(2));
         for blob in &image.layers {
@@ -437,23 +437,17 @@ fn a_token_is_fetched_with_the_password_where_the_registry_says() {
         let store = place.store_for(&fake.host);
         let reference: Reference = format!("{}/app:1", fake.host).parse().unwrap();
         let auth = Auth::Basic { username: "user".into(), password: "pass".into() };
-        store
-            .ensure_request(&Request::new(reference.clone()).auth(auth), &Progress::none())
-            .await
-            .unwrap();
+        store.ensure(&Request::new(reference.clone()).auth(auth), &Progress::none()).await.unwrap();
         let asked = fake.asked("/token?scope=repository%3Aapp%3Apull&service=fake");
         assert_eq!(asked[0].authorization.as_deref(), Some("Basic dXNlcjpwYXNz"));
         // A token given by hand is used as it is.
         let place = Place::new();
         let store = place.store_for(&fake.host);
         let auth = Auth::Bearer("secret-token".into());
-        store
-            .ensure_request(&Request::new(reference.clone()).auth(auth), &Progress::none())
-            .await
-            .unwrap();
+        store.ensure(&Request::new(reference.clone()).auth(auth), &Progress::none()).await.unwrap();
         let wrong = Auth::Bearer("wrong".into());
         let error = store
-            .ensure_request(
+            .ensure(
                 &Request::new(reference.clone()).auth(wrong).policy(PullPolicy::Always),
                 &Progress::none(),
             )

@@ -154,7 +154,7 @@ fn a_password_opens_a_private_registry() {
         let store = place.store_for(&registry.host);
         for auth in [Auth::Configured, basic("wrong")] {
             let error = store
-                .ensure_request(&Request::new(reference.clone()).auth(auth), &Progress::none())
+                .ensure(&Request::new(reference.clone()).auth(auth), &Progress::none())
                 .await
                 .unwrap_err();
             assert_eq!(error.kind(), Kind::Denied, "{}", chain(&error));
@@ -162,7 +162,7 @@ fn a_password_opens_a_private_registry() {
         }
         // The right one works after a wrong one was used with the same registry.
         store
-            .ensure_request(&Request::new(reference.clone()).auth(basic("pass")), &Progress::none())
+            .ensure(&Request::new(reference.clone()).auth(basic("pass")), &Progress::none())
             .await
             .unwrap();
         drop(store);
@@ -172,6 +172,6 @@ fn a_password_opens_a_private_registry() {
             docker_config: Some(place.path("config.json")),
             ..RegistryConfig::default()
         });
-        store.ensure_request(&Request::new(reference.clone()), &Progress::none()).await.unwrap();
+        store.ensure(&Request::new(reference.clone()), &Progress::none()).await.unwrap();
     });
 }
