@@ -173,7 +173,6 @@ fn event_view(event: &TaskEvent) -> Value {
         "DownloadError": detail("download_error"),
         "ValidationError": detail("validation_error"),
         "DiskLimit": number("disk_limit"),
-        "DiskSize": number("disk_size"),
         "FailedSibling": detail("failed_sibling"),
         "VaultError": detail("vault_renewal_error"),
         "TaskSignalReason": detail("task_signal_reason"),

@@ -98,8 +98,8 @@ fn sidecar(old: &Value, new: &Value) -> Option<ObjectDiff> {
         (old, new),
         |value| flat(value, &["Meta"]),
         || {
-            let mut found = changed(set("Tags", &old["Tags"], &new["Tags"]));
-            found.extend(proxy(&old["Proxy"], &new["Proxy"]));
+            // Nomad: says nothing of the sidecar's tags.
+            let mut found: Vec<_> = proxy(&old["Proxy"], &new["Proxy"]).into_iter().collect();
             found.extend(simple("Meta", &deep(&old["Meta"]), &deep(&new["Meta"])));
             found
         },
