@@ -235,7 +235,7 @@ async fn load(server: &RaftHandle, writers: u64, limit: Duration) -> Run {
     let written = count.load(Ordering::Relaxed);
     let after = server.stats();
     let synced = after.transactions - before.transactions;
-    let cpu_us = (cpu() - worked).as_secs_f64() * 1e6 / number(written.max(1));
+    let cpu_us = cpu().checked_sub(worked).unwrap().as_secs_f64() * 1e6 / number(written.max(1));
     let note = format!(
         "{:.1} writes a sync, {cpu_us:.0} µs of processor a write",
         number(written) / number(synced.max(1))

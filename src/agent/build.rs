@@ -1,6 +1,7 @@
 //! ◇ From a configuration to a running agent, each part after those that it needs.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -109,7 +110,7 @@ pub async fn build(config: Config, stop: &Stop) -> anyhow::Result<Built> {
     });
     let watch = raft.as_ref().map(|raft| raft.watch().clone());
     let http_address = format!("http://{}", config.http_advertise);
-    let cgroup_parent = config.client.as_ref().map(|client| cgroup_parent(client));
+    let cgroup_parent = config.client.as_ref().map(cgroup_parent);
     let ephemeral = config.ephemeral;
     let facts = Arc::new(AgentFacts { config, raft: raft.clone(), node: node_id });
     let cx = Context { server: server.clone(), watch, local, facts };
@@ -288,7 +289,6 @@ fn runtime_dir(data_dir: &Path) -> PathBuf {
     if data_dir == Path::new("/var/lib/stead") {
         return PathBuf::from("/run/stead");
     }
-    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
     let mut hasher = DefaultHasher::new();
     data_dir.hash(&mut hasher);
     PathBuf::from(format!("/run/stead-{:08x}", hasher.finish() & 0xffff_ffff))

@@ -69,7 +69,7 @@ impl OwnNode {
         Err(LocalError { kind: Kind::NotFound, text: missing })
     }
 
-    async fn open_log(&self, alloc: &AllocId, request: LogRequest) -> LocalResult<Pieces> {
+    fn open_log(&self, alloc: &AllocId, request: &LogRequest) -> LocalResult<Pieces> {
         let missing = format!("unknown task name \"{}\"", request.task);
         self.check_task(alloc, &request.task, missing)?;
         let dir = self.node.log_dir(alloc.as_str()).map_err(|error| failed(&error))?;
@@ -267,7 +267,7 @@ impl Local for OwnNode {
         alloc: &'a AllocId,
         request: LogRequest,
     ) -> BoxFuture<'a, LocalResult<Pieces>> {
-        self.open_log(alloc, request).boxed()
+        std::future::ready(self.open_log(alloc, &request)).boxed()
     }
 
     fn alloc_stats<'a>(
@@ -319,14 +319,11 @@ impl Local for OwnNode {
 
     fn gc<'a>(&'a self, alloc: Option<&'a AllocId>) -> BoxFuture<'a, LocalResult<()>> {
         async move {
-            match alloc {
-                Some(alloc) => {
-                    self.node.collect(alloc.as_str()).await.map_err(|error| failed(&error))
-                }
-                None => {
-                    self.node.collect_all().await;
-                    Ok(())
-                }
+            if let Some(alloc) = alloc {
+                self.node.collect(alloc.as_str()).await.map_err(|error| failed(&error))
+            } else {
+                self.node.collect_all().await;
+                Ok(())
             }
         }
         .boxed()

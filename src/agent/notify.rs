@@ -1,4 +1,4 @@
-//! ◇ Tells systemd how the agent is (sd_notify(3)): a datagram to the socket it names. Without one, nothing.
+//! ◇ Tells systemd how the agent is (`sd_notify(3))`: a datagram to the socket it names. Without one, nothing.
 
 use std::os::unix::net::UnixDatagram;
 

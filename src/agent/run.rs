@@ -16,8 +16,8 @@ use crate::sys::tasks::Stop;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs an agent until it is told to stop.
-pub fn run(options: Options) -> anyhow::Result<()> {
-    let config = settle(&options)?;
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    let config = settle(options)?;
     logging::begin(&config);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -42,7 +42,7 @@ fn settle(options: &Options) -> anyhow::Result<Config> {
     let hostname = nix::unistd::gethostname().context("find out the host's name")?;
     let temporary: PathBuf = std::env::temp_dir().join(format!("stead-dev-{}", std::process::id()));
     let machine = Machine { hostname: hostname.to_string_lossy().into_owned(), temporary };
-    Ok(config::settle(files, options, &machine)?)
+    Ok(config::settle(&files, options, &machine)?)
 }
 
 async fn live(config: Config) -> anyhow::Result<()> {

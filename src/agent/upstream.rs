@@ -15,7 +15,7 @@ use crate::state::watch::Topic;
 use crate::sys::report;
 
 /// How long a question for what is desired waits for a change.
-const WAIT: Duration = Duration::from_secs(300);
+const WAIT: Duration = Duration::from_mins(5);
 
 /// What a node was told last of its allocations: how many there were, and when a server last changed one of them.
 /// That one is gone shows in the first number only.

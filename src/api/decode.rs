@@ -132,7 +132,7 @@ impl<'a> Decoder<'a> {
             .zip(slots)
             .filter_map(|(field, slot)| Some(((*field).to_owned(), slot?)))
             .collect::<Vec<_>>();
-        Ok(Entries { entries: entries.into_iter(), current: None, path, dropped })
+        Ok(Entries { left: entries.into_iter(), current: None, path, dropped })
     }
 }
 
@@ -226,7 +226,7 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
             other => return Err(unexpected(&other, "a list")),
         };
         visitor.visit_seq(Items {
-            items: items.into_iter().enumerate(),
+            left: items.into_iter().enumerate(),
             path: self.path,
             dropped: self.dropped,
         })
@@ -252,7 +252,7 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         let (path, dropped) = (self.path, self.dropped);
         let entries: Vec<(String, Value)> = self.object()?.into_iter().collect();
-        visitor.visit_map(Entries { entries: entries.into_iter(), current: None, path, dropped })
+        visitor.visit_map(Entries { left: entries.into_iter(), current: None, path, dropped })
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -283,7 +283,7 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
 }
 
 struct Items<'a> {
-    items: std::iter::Enumerate<std::vec::IntoIter<Value>>,
+    left: std::iter::Enumerate<std::vec::IntoIter<Value>>,
     path: Option<&'a Path<'a>>,
     dropped: Option<&'a RefCell<Vec<String>>>,
 }
@@ -295,7 +295,7 @@ impl<'de> SeqAccess<'de> for Items<'_> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, DecodeError> {
-        let Some((number, value)) = self.items.next() else { return Ok(None) };
+        let Some((number, value)) = self.left.next() else { return Ok(None) };
         let segment = format!("[{number}]");
         let path = Path { parent: self.path, segment: &segment };
         seed.deserialize(Decoder { value, path: Some(&path), dropped: self.dropped })
@@ -304,12 +304,12 @@ impl<'de> SeqAccess<'de> for Items<'_> {
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.items.len())
+        Some(self.left.len())
     }
 }
 
 struct Entries<'a> {
-    entries: std::vec::IntoIter<(String, Value)>,
+    left: std::vec::IntoIter<(String, Value)>,
     current: Option<(String, Value)>,
     path: Option<&'a Path<'a>>,
     dropped: Option<&'a RefCell<Vec<String>>>,
@@ -322,7 +322,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, DecodeError> {
-        self.current = self.entries.next();
+        self.current = self.left.next();
         let Some((key, _)) = &self.current else { return Ok(None) };
         let key: StrDeserializer<'_, DecodeError> = key.as_str().into_deserializer();
         seed.deserialize(key).map(Some)

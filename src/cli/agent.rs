@@ -27,10 +27,10 @@ pub(super) struct Args {
     /// Where data is kept
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Where allocations are kept [default: <data_dir>/alloc]
+    /// Where allocations are kept [default: <`data_dir>/alloc`]
     #[arg(long, value_name = "DIR")]
     alloc_dir: Option<PathBuf>,
-    /// Where the client keeps its own data [default: <data_dir>/client]
+    /// Where the client keeps its own data [default: <`data_dir>/client`]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// Address to listen on
@@ -101,6 +101,6 @@ pub(super) fn run(args: Args, connection: &Connection) -> Outcome {
         log_level: args.log_level,
         log_json: args.log_json,
     };
-    agent::run(options).map_err(|error| Failure::new(format!("{error:#}")))?;
+    agent::run(&options).map_err(|error| Failure::new(format!("{error:#}")))?;
     Ok(0)
 }

@@ -9,7 +9,7 @@ use crate::api::client::{Client, ClientConfig, ClientError};
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Agent")]
 pub(super) struct Connection {
-    /// Address of the agent: http://host:port or unix:///path [default: http://127.0.0.1:4646]
+    /// Address of the agent: http://host:port or <unix:///path> [default: <http://127.0.0.1:4646>]
     #[arg(long, global = true, value_name = "ADDR")]
     address: Option<String>,
     /// Region of the servers to forward to

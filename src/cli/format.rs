@@ -64,14 +64,13 @@ pub(super) fn span(secs: i64) -> String {
         return "0s".to_owned();
     };
     let (unit, name) = UNITS[first];
-    let mut text = format!("{}{name}", secs / unit);
-    if let Some((smaller, name)) = UNITS.get(first + 1) {
-        let rest = secs % unit / smaller;
-        if rest > 0 {
-            text.push_str(&format!("{rest}{name}"));
+    let rest = match UNITS.get(first + 1) {
+        Some((smaller, name)) if secs % unit / smaller > 0 => {
+            format!("{}{name}", secs % unit / smaller)
         }
-    }
-    text
+        Some(_) | None => String::new(),
+    };
+    format!("{}{name}{rest}", secs / unit)
 }
 
 /// Bytes in binary units, as `4.0 KiB`, `20 MiB`.

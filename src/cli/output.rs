@@ -1,5 +1,4 @@
 //! ◇ The only place that prints. Data goes to stdout, all else to stderr.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
 
 use std::io::{IsTerminal as _, Write as _};
 

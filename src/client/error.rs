@@ -95,6 +95,6 @@ impl ClientError {
 fn listed(errors: &[String]) -> String {
     let count = errors.len();
     let noun = if count == 1 { "error" } else { "errors" };
-    let lines: String = errors.iter().map(|error| format!("\t* {error}\n")).collect();
-    format!("{count} {noun} occurred:\n{lines}\n")
+    let lines: Vec<String> = errors.iter().map(|error| format!("\t* {error}\n")).collect();
+    format!("{count} {noun} occurred:\n{}\n", lines.concat())
 }

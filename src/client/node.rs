@@ -17,7 +17,7 @@ use crate::model::node::{
 use crate::model::{NetworkResource, Node, NodeStatus, Timestamp};
 
 /// Puts the node together.
-pub fn node(
+pub(super) fn node(
     config: &ClientConfig,
     identity: &Identity,
     found: &Fingerprint,

@@ -50,7 +50,7 @@ pub fn reconcile(
     for (id, alloc) in desired {
         match running.get(id) {
             Some(known) if alloc.alloc_modify_index > known.index => {
-                steps.update.push(Arc::clone(alloc))
+                steps.update.push(Arc::clone(alloc));
             }
             Some(_) => {}
             None if alloc.is_client_terminal() || settled.contains(id) => {}

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
 
@@ -27,17 +27,17 @@ pub(super) fn indexed<T: Serialize>(query: &Query, index: Index, value: &T) -> A
 }
 
 /// An empty answer with an index, for writes that have nothing to say.
-pub(super) fn done(index: Index) -> Answer {
+pub(super) fn done(index: Index) -> Response {
     let mut response = Body::empty().into_response();
     state_headers(response.headers_mut(), index);
-    Ok(response)
+    response
 }
 
 /// An error with the headers of the state, as Nomad answers a read that found nothing.
-pub(super) fn missing(index: Index, text: &str) -> Answer {
+pub(super) fn missing(index: Index, text: &str) -> Response {
     let mut response = HttpError::not_found(text).into_response();
     state_headers(response.headers_mut(), index);
-    Ok(response)
+    response
 }
 
 /// Adds the token of the next page.

@@ -15,7 +15,7 @@ use crate::model::job::JobSubmission;
 use crate::model::plan::PlanAnnotations;
 use crate::model::{Job, Nanos};
 use crate::state::command::RowTable;
-use crate::sys::report::{self, Kind};
+use crate::sys::report::{self};
 
 /// `PUT /v1/jobs` and `/v1/validate/job`.
 #[derive(Debug, Default, Deserialize)]
@@ -307,6 +307,7 @@ impl SentJob {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
 fn unreadable(error: api::decode::DecodeError) -> HttpError {
     HttpError::bad_request(error.to_string())
 }

@@ -41,7 +41,7 @@ pub(super) async fn route(
     }
     match (path, method) {
         ("stats", &Method::GET) => {
-            known_node(cx, query).map_err(HttpError::as_missing)?;
+            known_node(cx, query).map_err(HttpError::into_missing)?;
             let stats = cx.local()?.host_stats().await.map_err(|error| failed(&error))?;
             answer::plain(query, &stats)
         }
@@ -277,7 +277,7 @@ async fn allocation(
                 return Err(HttpError::of(Kind::Internal, text));
             }
             let restarted = cx.local()?.restart(id, task, request.all_tasks).await;
-            restarted.map_err(|error| failed(&error).as_internal())?;
+            restarted.map_err(|error| failed(&error).into_internal())?;
             answer::plain(query, &json!({ "Index": 0 }))
         }
         "pause" => Err(HttpError::of(Kind::Internal, "Enterprise only")),
@@ -285,12 +285,12 @@ async fn allocation(
             let request: body::SignalRequest = body::decode(sent)?;
             let task = Some(request.task.as_str()).filter(|task| !task.is_empty());
             let signalled = cx.local()?.signal(id, task, &request.signal).await;
-            signalled.map_err(|error| failed(&error).as_internal())?;
+            signalled.map_err(|error| failed(&error).into_internal())?;
             answer::plain(query, &json!({ "Index": 0 }))
         }
         "gc" => {
             let collected = cx.local()?.gc(Some(id)).await;
-            collected.map_err(|error| failed(&error).as_internal())?;
+            collected.map_err(|error| failed(&error).into_internal())?;
             Ok(Body::empty().into_response())
         }
         _ => Err(HttpError::method()),

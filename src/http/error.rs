@@ -32,6 +32,7 @@ impl HttpError {
     }
 
     /// What the servers refuse to write. Nomad: 500, also when something is not there.
+    #[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
     pub(super) fn refused(error: ServerError) -> Self {
         match error.kind() {
             Kind::NotFound => Self::from_error(Kind::Internal, &error),
@@ -40,12 +41,12 @@ impl HttpError {
     }
 
     /// The same text as 500.
-    pub(super) fn as_internal(self) -> Self {
+    pub(super) fn into_internal(self) -> Self {
         Self { status: StatusCode::INTERNAL_SERVER_ERROR, ..self }
     }
 
     /// The same text as 404.
-    pub(super) fn as_missing(self) -> Self {
+    pub(super) fn into_missing(self) -> Self {
         Self { status: StatusCode::NOT_FOUND, ..self }
     }
 

@@ -48,12 +48,11 @@ fn diffs(state: &State, query: &Query, key: &JobKey) -> Vec<JobDiff> {
         let named = job.version_tag.as_ref().is_some_and(|t| t.name == tag);
         (!tag.is_empty() && named) || version == Some(job.version)
     };
-    match found.iter().find(|job| is_base(job)) {
-        Some(base) => found.iter().map(|job| diff::between_versions(base, job)).collect(),
-        None => {
-            let pairs = found.iter().zip(found.iter().skip(1));
-            pairs.map(|(job, before)| diff::between_versions(before, job)).collect()
-        }
+    if let Some(base) = found.iter().find(|job| is_base(job)) {
+        found.iter().map(|job| diff::between_versions(base, job)).collect()
+    } else {
+        let pairs = found.iter().zip(found.iter().skip(1));
+        pairs.map(|(job, before)| diff::between_versions(before, job)).collect()
     }
 }
 

@@ -62,7 +62,7 @@ pub(super) fn changed(query: &Query, done: &JobChanged, warnings: &str) -> Answe
 /// `DELETE /v1/job/<id>`.
 pub(super) async fn deregister(cx: &Context, query: &Query, key: &JobKey) -> Answer {
     // Nomad: a flag it cannot read is 500 here.
-    let flag = |name: &str| query.flag(name, false).map_err(HttpError::as_internal);
+    let flag = |name: &str| query.flag(name, false).map_err(HttpError::into_internal);
     let purge = match (flag("purge")?, flag("no_shutdown_delay")?) {
         (true, _) => Purge::Yes,
         (false, true) => Purge::NoShutdownDelay,
@@ -98,7 +98,7 @@ pub(super) async fn evaluate(cx: &Context, query: &Query, key: &JobKey, sent: &B
 }
 
 /// `PUT /v1/job/<id>/plan`.
-pub(super) async fn plan(cx: &Context, query: &Query, key: &JobKey, sent: &Bytes) -> Answer {
+pub(super) fn plan(cx: &Context, query: &Query, key: &JobKey, sent: &Bytes) -> Answer {
     let (request, job) = body::job_request::<body::PlanRequest>(sent, |r| r.job.take())?;
     let job = job.ok_or_else(|| HttpError::bad_request("Job must be specified"))?;
     if job.id().is_empty() {

@@ -67,7 +67,7 @@ pub(super) async fn route(
         ("deployments", &Method::GET) => deployments(cx, query, &key).await,
         ("deployment", &Method::GET) => deployment(cx, query, &key).await,
         ("submission", &Method::GET) => submission(cx, query, &key).await,
-        ("plan", _) if write => super::job_write::plan(cx, query, &key, sent).await,
+        ("plan", _) if write => super::job_write::plan(cx, query, &key, sent),
         ("evaluate", _) if write => super::job_write::evaluate(cx, query, &key, sent).await,
         ("services", &Method::GET) => answer::indexed(query, 1, &Value::Array(Vec::new())),
         ("actions", &Method::GET) => actions(cx, query, &key),

@@ -83,7 +83,7 @@ async fn put(cx: &Context, path: Option<&str>, sent: &Bytes) -> Answer {
     });
     row["Hash"] = hash(&row).into();
     let stored = cx.server()?.put_row(TABLES.0, &namespace.name, row, None).await;
-    answer::done(stored.map_err(HttpError::refused)?)
+    Ok(answer::done(stored.map_err(HttpError::refused)?))
 }
 
 fn check(namespace: &Namespace) -> Result<(), String> {
@@ -115,7 +115,7 @@ async fn delete(cx: &Context, name: &str) -> Answer {
         return refused(listed(&used));
     }
     let deleted = cx.server()?.delete_row(TABLES.0, name).await;
-    answer::done(deleted.map_err(HttpError::refused)?)
+    Ok(answer::done(deleted.map_err(HttpError::refused)?))
 }
 
 fn users(state: &State, name: &str, region: &str) -> Vec<String> {
@@ -139,8 +139,8 @@ pub(super) fn is_name(name: &str, more: &str) -> bool {
 /// Several errors as one text, as Nomad lays them out.
 pub(super) fn listed(errors: &[String]) -> String {
     let noun = if errors.len() == 1 { "error" } else { "errors" };
-    let lines: String = errors.iter().map(|error| format!("\t* {error}\n")).collect();
-    format!("{} {noun} occurred:\n{lines}\n", errors.len())
+    let lines: Vec<String> = errors.iter().map(|error| format!("\t* {error}\n")).collect();
+    format!("{} {noun} occurred:\n{}\n", errors.len(), lines.concat())
 }
 
 /// Tells contents apart; it means nothing else.

@@ -84,7 +84,7 @@ async fn put(cx: &Context, path: Option<&str>, sent: &Bytes) -> Answer {
     });
     row["Hash"] = hash(&row).into();
     let stored = cx.server()?.put_row(TABLES.0, name, row, None).await;
-    answer::done(stored.map_err(HttpError::refused)?)
+    Ok(answer::done(stored.map_err(HttpError::refused)?))
 }
 
 fn check(pool: &NodePool) -> Result<(), String> {
@@ -117,7 +117,7 @@ async fn delete(cx: &Context, name: &str) -> Answer {
         return refused(format!("deleting node pool \"{name}\" is not allowed"));
     }
     let deleted = cx.server()?.delete_row(TABLES.0, name).await;
-    answer::done(deleted.map_err(HttpError::refused)?)
+    Ok(answer::done(deleted.map_err(HttpError::refused)?))
 }
 
 fn users(state: &State, name: &str, region: &str) -> Vec<String> {
@@ -131,10 +131,11 @@ fn users(state: &State, name: &str, region: &str) -> Vec<String> {
 
 async fn nodes(cx: &Context, query: &Query, name: &str) -> Answer {
     let (resources, os) = (query.flag("resources", false)?, query.flag("os", false)?);
+    let options = view::NodeStubOptions { resources, os };
     read::rows(cx, query, &[Topic::Table(Table::Nodes)], |state| {
         let nodes = state.nodes().filter(|node| name == ALL || node.node_pool == name);
         let rows =
-            nodes.map(|node| (node.id.to_string(), view::node_stub(node, resources, os))).collect();
+            nodes.map(|node| (node.id.to_string(), view::node_stub(node, options))).collect();
         (state.table_index(Table::Nodes), rows)
     })
     .await

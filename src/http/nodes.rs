@@ -20,10 +20,11 @@ pub(super) async fn list(cx: &Context, query: &Query) -> Answer {
     let prefix = query.text("prefix").to_owned();
     check_prefix("node", &prefix)?;
     let (resources, os) = (query.flag("resources", false)?, query.flag("os", false)?);
+    let options = view::NodeStubOptions { resources, os };
     read::rows(cx, query, &[Topic::Table(Table::Nodes)], |state| {
         let nodes = state.nodes_by_prefix(&prefix);
         let rows =
-            nodes.map(|node| (node.id.to_string(), view::node_stub(node, resources, os))).collect();
+            nodes.map(|node| (node.id.to_string(), view::node_stub(node, options))).collect();
         (state.table_index(Table::Nodes), rows)
     })
     .await

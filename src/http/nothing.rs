@@ -4,6 +4,7 @@
 //! answer serves them better than an error. What would change something is refused.
 
 use axum::http::Method;
+use axum::response::Response;
 use serde_json::json;
 
 use super::answer::{self, Answer};
@@ -24,9 +25,9 @@ pub(super) fn route(method: &Method, path: &str, query: &Query) -> Option<Answer
         ("volumes", "" | "claims") if get => empty(),
         ("plugins", "") if get => empty(),
         ("service", name) if get && !name.is_empty() => empty(),
-        ("var", name) if get && !name.is_empty() => missing("variable not found"),
-        ("volume", name) if get && !name.is_empty() => missing("volume not found"),
-        ("plugin", name) if get && !name.is_empty() => missing("plugin not found"),
+        ("var", name) if get && !name.is_empty() => Ok(missing("variable not found")),
+        ("volume", name) if get && !name.is_empty() => Ok(missing("volume not found")),
+        ("plugin", name) if get && !name.is_empty() => Ok(missing("plugin not found")),
         ("vars" | "var" | "services" | "service", _) => Err(HttpError::later(noun)),
         ("volumes" | "volume" | "plugins" | "plugin", rest) if !rest.is_empty() => {
             Err(HttpError::later(noun))
@@ -39,6 +40,6 @@ pub(super) fn route(method: &Method, path: &str, query: &Query) -> Option<Answer
     })
 }
 
-fn missing(text: &str) -> Answer {
+fn missing(text: &str) -> Response {
     answer::missing(1, text)
 }

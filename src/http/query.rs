@@ -7,7 +7,7 @@ use super::error::HttpError;
 use crate::api::duration;
 
 /// The longest a blocking query waits, and what it waits unless told otherwise.
-const MAX_WAIT: Duration = Duration::from_secs(300);
+const MAX_WAIT: Duration = Duration::from_mins(5);
 
 /// A request's parameters.
 #[derive(Debug, Clone, Default)]

@@ -38,7 +38,7 @@ pub(super) async fn object(
     let (_, index, found) = cx.watch()?.block(topics, after, wait, |state| read(state)).await;
     match found {
         Some(value) => answer::indexed(query, index.max(1), &value),
-        None => answer::missing(index, missing),
+        None => Ok(answer::missing(index, missing)),
     }
 }
 

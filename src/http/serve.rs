@@ -15,7 +15,7 @@ use crate::sys::tasks::{Stop, Tasks};
 pub(super) struct WholeAnswers;
 
 impl tower_http::compression::Predicate for WholeAnswers {
-    fn should_compress<B>(&self, response: &axum::http::Response<B>) -> bool
+    fn should_compress<B>(&self, response: &http::Response<B>) -> bool
     where
         B: axum::body::HttpBody,
     {

@@ -70,6 +70,7 @@ impl Deployment {
 /// A group in a deployment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
+#[expect(clippy::struct_excessive_bools, reason = "Nomad's fields")]
 pub struct DeploymentState {
     /// Whether failure goes back to the last stable version.
     pub auto_revert: bool,

@@ -78,7 +78,7 @@ impl Timestamp {
 
 /// For `#[serde(with = "time::rfc3339")]`: the field is text, as Go's `time.Time`.
 pub mod rfc3339 {
-    use super::{Deserialize, Deserializer, Serializer, Timestamp};
+    use super::{Deserialize as _, Deserializer, Serializer, Timestamp};
 
     /// Writes the text.
     pub fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {

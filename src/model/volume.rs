@@ -54,7 +54,7 @@ pub struct VolumeMount {
     pub read_only: bool,
     /// `private`, `host-to-task` or `bidirectional`.
     pub propagation_mode: String,
-    /// SELinux label.
+    /// `SELinux` label.
     #[serde(rename = "SELinuxLabel")]
     pub selinux_label: String,
 }

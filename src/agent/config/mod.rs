@@ -161,12 +161,12 @@ pub struct Machine {
 
 /// Settles what the files and flags say.
 pub fn settle(
-    files: Vec<(String, String)>,
+    files: &[(String, String)],
     options: &Options,
     machine: &Machine,
 ) -> Result<Config, ConfigError> {
     let mut settings = Settings::default();
-    for (file, text) in &files {
+    for (file, text) in files {
         settings.merge(syntax::parse(file, text)?)?;
     }
     Settler { settings, options, machine }.config()
@@ -232,8 +232,8 @@ impl Settler<'_> {
     /// Whether this agent is a server and a client. Nothing said means both: one box is the normal case.
     fn roles(&self) -> (bool, bool) {
         let (s, o) = (&self.settings, self.options);
-        let server = s.flag("server.enabled").or(o.server.then_some(true));
-        let client = s.flag("client.enabled").or(o.client.then_some(true));
+        let server = s.flag("server.enabled").or_else(|| o.server.then_some(true));
+        let client = s.flag("client.enabled").or_else(|| o.client.then_some(true));
         match (server, client) {
             (None, None) => (true, true),
             _ if o.dev => (server.unwrap_or(true), client.unwrap_or(true)),
@@ -285,7 +285,7 @@ impl Settler<'_> {
     fn server(&self) -> Result<ServerConfig, ConfigError> {
         let s = &self.settings;
         let duration = |path: &str, default: i64| {
-            s.duration(path).map(|found| found.unwrap_or(Nanos::from_secs(default)))
+            s.duration(path).map(|found| found.unwrap_or_else(|| Nanos::from_secs(default)))
         };
         let expect = match self.options.bootstrap_expect {
             Some(expect) => expect,
@@ -387,7 +387,7 @@ impl Settler<'_> {
         Ok(meta)
     }
 
-    /// Nomad: an agent that is only for trying things has raw_exec and container volumes on.
+    /// Nomad: an agent that is only for trying things has `raw_exec` and container volumes on.
     fn plugins(&self) -> BTreeMap<String, Map<String, Value>> {
         let mut plugins = self.settings.plugins();
         if self.options.dev {

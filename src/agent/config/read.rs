@@ -40,5 +40,6 @@ fn is_config(path: &Path) -> bool {
     let temporary = name.ends_with('~')
         || name.starts_with(".#")
         || (name.starts_with('#') && name.ends_with('#'));
-    !temporary && path.is_file() && (name.ends_with(".hcl") || name.ends_with(".json"))
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    !temporary && path.is_file() && matches!(extension, Some("hcl" | "json"))
 }

@@ -7,12 +7,12 @@ fn machine() -> Machine {
 }
 
 fn settled(text: &str) -> Result<Config, ConfigError> {
-    settle(vec![("agent.hcl".to_owned(), text.to_owned())], &Options::default(), &machine())
+    settle(&[("agent.hcl".to_owned(), text.to_owned())], &Options::default(), &machine())
 }
 
 #[test]
 fn nothing_said_is_a_server_and_a_client_on_loopback() {
-    let config = settle(Vec::new(), &Options::default(), &machine()).unwrap();
+    let config = settle(&[], &Options::default(), &machine()).unwrap();
     assert!(config.server.is_some() && config.client.is_some());
     assert!(config.http_bind[0].is_loopback());
     assert_eq!(config.name, "box");
@@ -23,9 +23,9 @@ fn nothing_said_is_a_server_and_a_client_on_loopback() {
 #[test]
 fn dev_keeps_nothing_unless_told_where() {
     let dev = Options { dev: true, ..Options::default() };
-    assert!(settle(Vec::new(), &dev, &machine()).unwrap().ephemeral);
+    assert!(settle(&[], &dev, &machine()).unwrap().ephemeral);
     let kept = Options { data_dir: Some(PathBuf::from("/data")), ..dev };
-    assert!(!settle(Vec::new(), &kept, &machine()).unwrap().ephemeral);
+    assert!(!settle(&[], &kept, &machine()).unwrap().ephemeral);
 }
 
 #[test]
@@ -34,9 +34,9 @@ fn later_files_win_setting_by_setting() {
         "client {\n  enabled = true\n  meta { a = \"1\" }\n  servers = [\"x:1\"]\n}",
         "{\"client\": {\"node_class\": \"big\", \"meta\": {\"b\": 2}, \"servers\": [\"y:1\"]}}",
     ];
-    let files =
+    let files: Vec<_> =
         files.iter().enumerate().map(|(n, text)| (format!("{n}"), (*text).to_owned())).collect();
-    let client = settle(files, &Options::default(), &machine()).unwrap().client.unwrap();
+    let client = settle(&files, &Options::default(), &machine()).unwrap().client.unwrap();
     assert_eq!(client.node_class, "big");
     assert_eq!(client.meta, BTreeMap::from([("a".into(), "1".into()), ("b".into(), "2".into())]));
     assert_eq!(client.servers, ["x:1", "y:1"]);

@@ -145,9 +145,8 @@ impl<'v> Scope<'v> {
     }
 
     fn collection(&self, collection: &Collection) -> Result<bool, EvalError> {
-        let path = match self.resolve(&collection.selector) {
-            Ok(path) => path,
-            Err(_) => return Err(not_a_collection(collection)),
+        let Ok(path) = self.resolve(&collection.selector) else {
+            return Err(not_a_collection(collection));
         };
         let (value, shape) = match self.find(&path)? {
             Found::Value(value, shape) => (value, shape),
@@ -169,15 +168,12 @@ impl<'v> Scope<'v> {
         let is_map = value.is_object();
         for (key, element) in elements {
             let mut names = self.names.clone();
-            match &collection.second {
-                Some(second) => {
-                    names.insert(collection.first.clone(), key);
-                    names.insert(second.clone(), element);
-                }
-                None => {
-                    let bound = if is_map { key } else { element };
-                    names.insert(collection.first.clone(), bound);
-                }
+            if let Some(second) = &collection.second {
+                names.insert(collection.first.clone(), key);
+                names.insert(second.clone(), element);
+            } else {
+                let bound = if is_map { key } else { element };
+                names.insert(collection.first.clone(), bound);
             }
             let inner = Scope { object: self.object, shape: self.shape, names };
             if inner.ask(&collection.inner)? != collection.all {
@@ -238,14 +234,15 @@ fn primitive(literal: &str, value: &Value, shape: &Shape) -> Option<Result<bool,
         "uint64" => number::parse_uint(literal)
             .map(|literal| value.as_u64().unwrap_or_default() == literal)
             .map_err(wrong),
-        "float64" => match literal.parse::<f64>() {
-            Ok(literal) => Ok(value.as_f64().unwrap_or_default() == literal),
-            Err(_) => {
+        "float64" => {
+            if let Ok(literal) = literal.parse::<f64>() {
+                Ok(value.as_f64().unwrap_or_default() == literal)
+            } else {
                 let literal = number::quote(literal);
                 let why = format!("strconv.ParseFloat: parsing {literal}: invalid syntax");
                 Err(EvalError::Literal(why))
             }
-        },
+        }
         "string" => Ok(value.as_str().unwrap_or_default() == literal),
         _ => return None,
     })

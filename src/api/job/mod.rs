@@ -172,7 +172,7 @@ impl Job {
         };
         let mut task_groups = list(self.task_groups, |group| group.canonical(&defaults));
         for group in &mut task_groups {
-            for policy in group.scaling.iter_mut() {
+            if let Some(policy) = &mut group.scaling {
                 policy.target.insert("Job".to_owned(), id.clone());
             }
             for policy in group.tasks.iter_mut().flat_map(|task| &mut task.scaling_policies) {

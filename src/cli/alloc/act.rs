@@ -71,6 +71,7 @@ pub(in crate::cli) async fn restart(args: RestartArgs, connection: &Connection) 
 
 /// Stop an allocation; another is placed if its job wants one
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command")]
 pub(in crate::cli) struct StopArgs {
     /// The allocation: its id or the beginning of it
     alloc: String,

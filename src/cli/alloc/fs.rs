@@ -71,7 +71,8 @@ pub(in crate::cli) async fn run(args: Args, connection: &Connection) -> Outcome 
         return Ok(0);
     }
     if args.follow || args.tail {
-        let offset = args.bytes.unwrap_or(args.lines.unwrap_or(10) as u64 * 120).to_string();
+        let offset =
+            args.bytes.unwrap_or_else(|| args.lines.unwrap_or(10) as u64 * 120).to_string();
         let follow = if args.follow { "true" } else { "false" };
         let query = [
             query[0],

@@ -12,6 +12,7 @@ use crate::sys::clock;
 
 /// Show an allocation
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command")]
 pub(in crate::cli) struct Args {
     /// The allocation: its id or the beginning of it
     pub(in crate::cli) alloc: String,

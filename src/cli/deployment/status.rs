@@ -10,6 +10,7 @@ use crate::cli::{monitor, resolve};
 
 /// Show a deployment
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command")]
 pub(in crate::cli) struct Args {
     /// The deployment: its id or the beginning of it
     deployment: String,

@@ -13,6 +13,7 @@ use crate::sys::clock;
 
 /// Show an evaluation
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command")]
 pub(in crate::cli) struct Args {
     /// The evaluation: its id or the beginning of it
     pub(in crate::cli) eval: String,

@@ -14,6 +14,7 @@ use crate::cli::{monitor, output};
 ///
 /// Ends with 0 when everything was placed, 2 when something could not be, 1 on any other failure.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command")]
 pub(in crate::cli) struct Args {
     #[command(flatten)]
     source: SourceArgs,

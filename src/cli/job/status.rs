@@ -13,6 +13,7 @@ use crate::sys::clock;
 
 /// Show jobs, or one in detail
 #[derive(Debug, Default, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command")]
 pub(in crate::cli) struct Args {
     /// The job: its ID or the beginning of it
     job: Option<String>,

@@ -11,6 +11,7 @@ use crate::cli::{monitor, output, resolve};
 
 /// Stop jobs and follow how they end
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command")]
 pub(in crate::cli) struct Args {
     /// The jobs: their IDs or the beginnings of them
     #[arg(required = true)]

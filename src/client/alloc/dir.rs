@@ -76,7 +76,7 @@ impl AllocDir {
 
     /// Makes everything for `group`. What is there already stays, with its mode set right.
     pub fn build(&self, group: &TaskGroup) -> Result<(), DirError> {
-        let parent = self.root.parent().unwrap_or(Path::new("/"));
+        let parent = self.root.parent().unwrap_or_else(|| Path::new("/"));
         let failed = |doing| {
             let path = self.root.clone();
             move |source| DirError { path, doing, source }
@@ -94,26 +94,7 @@ impl AllocDir {
             ensure(&shared, Path::new(name), *mode).map_err(failed("make alloc/*"))?;
         }
         for task in &group.tasks {
-            self.build_task(&root, task).map_err(failed("make a task's directory"))?;
-        }
-        Ok(())
-    }
-
-    fn build_task(&self, root: &OwnedFd, task: &Task) -> io::Result<()> {
-        let own = ensure(root, Path::new(&task.name), 0o777)?;
-        for (name, mode) in OWN {
-            ensure(&own, Path::new(name), *mode)?;
-        }
-        for name in SECRET {
-            let dir = ensure(&own, Path::new(name), 0o777)?;
-            let mib = if *name == "secrets" { task.resources.secrets_mb.max(1) } else { 1 };
-            if nix::unistd::geteuid().is_root() && !is_tmpfs(&dir)? {
-                // Through /proc: the directory that was opened, whatever its name means by now.
-                let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&dir));
-                let options = format!("size={mib}m,mode=0777");
-                let flags = MsFlags::MS_NOEXEC | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-                mount(Some("tmpfs"), path.as_str(), Some("tmpfs"), flags, Some(options.as_str()))?;
-            }
+            build_task(&root, task).map_err(failed("make a task's directory"))?;
         }
         Ok(())
     }
@@ -122,28 +103,17 @@ impl AllocDir {
     pub fn take_secrets(&self, group: &TaskGroup) -> Result<(), DirError> {
         for task in &group.tasks {
             for name in SECRET {
-                self.unmount(&self.task(&task.name).join(name))?;
+                unmount(&self.task(&task.name).join(name))?;
             }
         }
         Ok(())
-    }
-
-    fn unmount(&self, point: &Path) -> Result<(), DirError> {
-        match umount2(point, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
-            // Not mounted, not there, or not ours to unmount because we never could mount.
-            Ok(()) | Err(Errno::EINVAL | Errno::ENOENT | Errno::EPERM) => Ok(()),
-            Err(errno) => {
-                let source = errno.into();
-                Err(DirError { path: point.to_owned(), doing: "unmount", source })
-            }
-        }
     }
 
     /// Removes everything. Refuses while something is still mounted in it. May be repeated.
     pub fn remove(&self) -> Result<(), DirError> {
         let failed = |source| DirError { path: self.root.clone(), doing: "list mounts of", source };
         for point in mounts_below(&self.root).map_err(failed)? {
-            self.unmount(&point)?;
+            unmount(&point)?;
         }
         match std::fs::remove_dir_all(&self.root) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
@@ -210,6 +180,36 @@ fn unescaped(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&plain).into_owned()
+}
+
+fn build_task(root: &OwnedFd, task: &Task) -> io::Result<()> {
+    let own = ensure(root, Path::new(&task.name), 0o777)?;
+    for (name, mode) in OWN {
+        ensure(&own, Path::new(name), *mode)?;
+    }
+    for name in SECRET {
+        let dir = ensure(&own, Path::new(name), 0o777)?;
+        let mib = if *name == "secrets" { task.resources.secrets_mb.max(1) } else { 1 };
+        if nix::unistd::geteuid().is_root() && !is_tmpfs(&dir)? {
+            // Through /proc: the directory that was opened, whatever its name means by now.
+            let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&dir));
+            let options = format!("size={mib}m,mode=0777");
+            let flags = MsFlags::MS_NOEXEC | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+            mount(Some("tmpfs"), path.as_str(), Some("tmpfs"), flags, Some(options.as_str()))?;
+        }
+    }
+    Ok(())
+}
+
+fn unmount(point: &Path) -> Result<(), DirError> {
+    match umount2(point, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
+        // Not mounted, not there, or not ours to unmount because we never could mount.
+        Ok(()) | Err(Errno::EINVAL | Errno::ENOENT | Errno::EPERM) => Ok(()),
+        Err(errno) => {
+            let source = errno.into();
+            Err(DirError { path: point.to_owned(), doing: "unmount", source })
+        }
+    }
 }
 
 #[cfg(test)]

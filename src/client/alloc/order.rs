@@ -22,6 +22,7 @@ pub(in crate::client) enum Order {
 
 /// How an allocation is.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "answers to separate questions")]
 pub(in crate::client) struct View {
     /// As the servers last gave it.
     pub alloc: Arc<Allocation>,

@@ -25,6 +25,7 @@ mod tests {
 
     #[test]
     fn failed_beats_running_beats_pending_beats_complete() {
+        use TaskPhase::{Dead, Pending, Running};
         let status = |states: &[(TaskPhase, bool)]| {
             let tasks = states
                 .iter()
@@ -38,7 +39,6 @@ mod tests {
                 .collect();
             derive(&tasks).0
         };
-        use TaskPhase::{Dead, Pending, Running};
         assert_eq!(status(&[(Running, false), (Dead, true)]), ClientStatus::Failed);
         assert_eq!(status(&[(Running, false), (Pending, false)]), ClientStatus::Running);
         assert_eq!(status(&[(Dead, false), (Pending, false)]), ClientStatus::Pending);

@@ -167,10 +167,10 @@ fn info(name: &str, stat: &FileStat) -> FileInfo {
 /// As Go tells it: `open /the/path: no such file or directory`.
 fn file_error(dir: &AllocDir, path: &str, doing: &str, source: &io::Error) -> ClientError {
     let full = dir.root().join(relative(path).unwrap_or_default());
-    let reason = source
-        .raw_os_error()
-        .map(|code| nix::errno::Errno::from_raw(code).desc().to_lowercase())
-        .unwrap_or_else(|| source.to_string());
+    let reason = source.raw_os_error().map_or_else(
+        || source.to_string(),
+        |code| nix::errno::Errno::from_raw(code).desc().to_lowercase(),
+    );
     ClientError::File {
         text: format!("{doing} {}: {reason}", full.display()),
         missing: source.kind() == io::ErrorKind::NotFound,

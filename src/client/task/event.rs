@@ -200,16 +200,16 @@ impl Happening {
 }
 
 fn terminated(exit: &Exit) -> String {
-    let mut text = format!("Exit Code: {}", exit.code);
-    if exit.signal != 0 {
-        text.push_str(&format!(", Signal: {}", exit.signal));
-    }
-    if exit.oom_killed && exit.message.is_empty() {
-        text.push_str(", Exit Message: \"OOM Killed\"");
-    } else if !exit.message.is_empty() {
-        text.push_str(&format!(", Exit Message: {:?}", exit.message));
-    }
-    text
+    let signal = match exit.signal {
+        0 => String::new(),
+        signal => format!(", Signal: {signal}"),
+    };
+    let message = match exit.message.as_str() {
+        "" if exit.oom_killed => ", Exit Message: \"OOM Killed\"".to_owned(),
+        "" => String::new(),
+        message => format!(", Exit Message: {message:?}"),
+    };
+    format!("Exit Code: {}{signal}{message}", exit.code)
 }
 
 fn exit_facts(exit: &Exit) -> Vec<(&'static str, String)> {

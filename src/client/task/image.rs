@@ -31,12 +31,11 @@ pub(super) async fn ensure(
         .map_err(|source| PrepareError::Platform { image: need.reference.clone(), source })?;
     let request = Request::new(reference.clone()).for_platform(platform);
     let present = store.find(&request);
-    let policy = match (&present, need.force_pull || is_latest) {
-        (Some(_), false) => PullPolicy::IfNotPresent,
-        (Some(_) | None, true) | (None, false) => {
-            began();
-            PullPolicy::Always
-        }
+    let policy = if let (Some(_), false) = (&present, need.force_pull || is_latest) {
+        PullPolicy::IfNotPresent
+    } else {
+        began();
+        PullPolicy::Always
     };
     let auth = match &need.auth {
         Some(auth) => {

@@ -59,16 +59,13 @@ impl Names<'_> {
             };
             let (whole, after) = from.split_at(end + 1);
             let name = whole.get(2..end).unwrap_or_default().trim();
-            match self.value(name) {
-                Some(value) => {
-                    filled.push_str(value);
-                    rest = after;
-                }
+            if let Some(value) = self.value(name) {
+                filled.push_str(value);
+                rest = after;
+            } else {
                 // It may hold another opening: only the two characters are certain to be text.
-                None => {
-                    filled.push_str("${");
-                    rest = from.get(2..).unwrap_or_default();
-                }
+                filled.push_str("${");
+                rest = from.get(2..).unwrap_or_default();
             }
         }
         filled.push_str(rest);

@@ -155,7 +155,7 @@ pub(super) async fn prepare(
         "" => root
             .as_ref()
             .and_then(|root| root.stop_signal.as_deref())
-            .unwrap_or(driver.stop_signal()),
+            .unwrap_or_else(|| driver.stop_signal()),
         named => named,
     };
     let kill_signal = signal::number(kill_signal)

@@ -1,8 +1,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
 use super::*;
 use crate::model::Deployment;
 
@@ -86,7 +84,7 @@ fn evaluations_are_shown_as_nomad_shows_them() {
 #[test]
 fn deployments_are_shown_as_nomad_shows_them() {
     for step in ["deployment-canary", "deployment-successful", "deployment-failed"] {
-        shown_again::<Deployment>(step, &[], |deployment| value(deployment));
+        shown_again::<Deployment>(step, &[], value);
     }
 }
 
@@ -111,9 +109,12 @@ fn lists_show_what_nomad_lists() {
 
     let node: Node = serde_json::from_value(recorded("node-read").unwrap()).unwrap();
     let nodes = recorded("node-list").unwrap();
-    assert_eq!(keys(&node_stub(&node, false, false)), keys(&nodes[0]));
+    assert_eq!(keys(&node_stub(&node, NodeStubOptions::default())), keys(&nodes[0]));
     let nodes = recorded("node-list-resources").unwrap();
-    assert_eq!(keys(&node_stub(&node, true, true)), keys(&nodes[0]));
+    assert_eq!(
+        keys(&node_stub(&node, NodeStubOptions { resources: true, os: true })),
+        keys(&nodes[0])
+    );
 
     let job: Job = serde_json::from_value(recorded("job-read").unwrap()).unwrap();
     let jobs = recorded("job-list").unwrap();

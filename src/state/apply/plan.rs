@@ -157,7 +157,9 @@ fn fits(state: &State, plan: &Plan, node: &Node, placed: &[Allocation]) -> Resul
         .collect();
     let known = gone.into_iter().filter_map(|id| state.alloc(id));
     known.filter(|alloc| alloc.node_id == node.id).for_each(|alloc| usage.remove(alloc));
-    placed.iter().for_each(|alloc| usage.add(alloc));
+    for alloc in placed {
+        usage.add(alloc);
+    }
     Capacity::of(node).holds(&usage).map_err(|shortage| {
         let holder = shortage.holder().and_then(|id| state.alloc(id));
         holder.map_or_else(

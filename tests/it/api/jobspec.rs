@@ -1,7 +1,7 @@
 //! The job tree against `conformance/jobspec`.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use stead::api::admission::{Surroundings, admit};
@@ -18,7 +18,8 @@ pub(super) fn outputs() -> Vec<(String, Value)> {
         .into_iter()
         .filter_map(|path| {
             let name = path.file_name()?.to_str()?.strip_suffix(".json")?.to_owned();
-            let input = name.ends_with(".in") || name.ends_with(".vars");
+            let kind = Path::new(&name).extension().and_then(|kind| kind.to_str());
+            let input = matches!(kind, Some("in" | "vars"));
             (!input)
                 .then(|| (name, serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()))
         })

@@ -50,7 +50,10 @@ fn canonical(value: &Value) -> String {
         Value::Object(map) => {
             let mut keys: Vec<&String> = map.keys().collect();
             keys.sort();
-            keys.into_iter().map(|key| format!("{key}:{},", canonical(&map[key]))).collect()
+            keys.into_iter()
+                .map(|key| format!("{key}:{},", canonical(&map[key])))
+                .collect::<Vec<_>>()
+                .concat()
         }
         Value::Array(items) => items.iter().map(canonical).collect::<Vec<_>>().join(","),
         other => other.to_string(),

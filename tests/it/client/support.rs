@@ -104,7 +104,9 @@ impl Servers {
         let waited = world.wait_for(|world| world.allocs.get(&id).is_some_and(|alloc| is(alloc)));
         match tokio::time::timeout(Duration::from_secs(20), waited).await {
             Ok(world) => Arc::clone(&world.unwrap().allocs[&id]),
-            Err(_) => panic!("{id} is not {what}: {:#?}", self.alloc(id.as_str()).task_states),
+            Err(tokio::time::error::Elapsed { .. }) => {
+                panic!("{id} is not {what}: {:#?}", self.alloc(id.as_str()).task_states)
+            }
         }
     }
 
@@ -261,6 +263,7 @@ impl NodeUnderTest {
 }
 
 /// A task for the mock driver.
+#[expect(clippy::needless_pass_by_value, reason = "what `json!` makes is written in place")]
 pub(super) fn mock(name: &str, config: serde_json::Value) -> Task {
     Task {
         name: name.to_owned(),

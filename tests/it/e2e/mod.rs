@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How long anything may take before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Whether this process may make containers; says so by name when not.
 pub(crate) fn is_root(test: &str) -> bool {
@@ -61,7 +61,7 @@ pub(crate) fn free_port() -> u16 {
 }
 
 impl Agent {
-    /// Starts an agent with raw_exec and the mock driver on, and waits until its node is ready.
+    /// Starts an agent with `raw_exec` and the mock driver on, and waits until its node is ready.
     pub(crate) fn start() -> Self {
         Self::with("")
     }

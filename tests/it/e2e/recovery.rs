@@ -2,15 +2,7 @@
 
 use super::{Agent, eventually, is_root};
 
-#[test]
-fn tasks_outlive_a_killed_agent_and_are_adopted() {
-    if !is_root("tasks_outlive_a_killed_agent_and_are_adopted") {
-        return;
-    }
-    let mut agent = Agent::start();
-    let file = agent.job(
-        "long.hcl",
-        r#"
+const LONG: &str = r#"
 job "long" {
   type = "batch"
   group "app" {
@@ -46,8 +38,15 @@ job "long" {
     }
   }
 }
-"#,
-    );
+"#;
+
+#[test]
+fn tasks_outlive_a_killed_agent_and_are_adopted() {
+    if !is_root("tasks_outlive_a_killed_agent_and_are_adopted") {
+        return;
+    }
+    let mut agent = Agent::start();
+    let file = agent.job("long.hcl", LONG);
     agent.ok(&["job", "run", "-detach", &file]);
     let find = |agent: &Agent, group: &str| {
         eventually(&format!("{group} runs"), || {

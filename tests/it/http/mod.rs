@@ -34,7 +34,7 @@ impl Facts for Alone {
 
 struct Reply {
     status: StatusCode,
-    headers: axum::http::HeaderMap,
+    headers: http::HeaderMap,
     text: String,
 }
 

@@ -90,7 +90,8 @@ fn secret(secret: &Value) -> Errors {
     match text("Provider") {
         "" => {}
         provider @ ("nomad" | "vault") => {
-            errors.check(!filled("Env"), || format!("{provider} provider cannot use the env block"))
+            errors
+                .check(!filled("Env"), || format!("{provider} provider cannot use the env block"));
         }
         plugin => errors.check(!filled("Config"), || {
             format!("custom plugin provider {plugin} cannot use the config block")

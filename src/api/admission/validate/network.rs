@@ -1,6 +1,6 @@
 //! ◆ Rules of networks and ports.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::admission::Errors;
 use crate::model::{NetworkResource, TaskGroup};
@@ -13,7 +13,7 @@ pub(super) fn networks(group: &TaskGroup) -> Errors {
     let mut errors = Errors::default();
     let mut labels: BTreeMap<&str, String> = BTreeMap::new();
     let mut statics: BTreeMap<(&str, i64), String> = BTreeMap::new();
-    let mut arguments: BTreeMap<&str, ()> = BTreeMap::new();
+    let mut arguments: BTreeSet<&str> = BTreeSet::new();
     for network in &group.networks {
         mode(network, &mut errors);
         ports(network, "taskgroup network", (&mut labels, &mut statics), &mut errors);
@@ -22,9 +22,7 @@ pub(super) fn networks(group: &TaskGroup) -> Errors {
             for (text, kind) in kinds.into_iter().filter(|(text, _)| text.contains(';')) {
                 errors.push(format!("invalid ';' character in CNI arg {kind} \"{text}\""));
             }
-            errors.check(arguments.insert(key, ()).is_none(), || {
-                format!("duplicate CNI arg \"{key}\"")
-            });
+            errors.check(arguments.insert(key), || format!("duplicate CNI arg \"{key}\""));
         }
     }
     for task in &group.tasks {

@@ -197,9 +197,9 @@ proptest! {
         while let Some(action) = queue.pop() {
             steps += 1;
             prop_assert!(steps < 100);
-            let task = match action {
-                Action::Kill { task, .. } | Action::Open(task) | Action::Fail { task, .. } => task,
-                _ => continue,
+            let (Action::Kill { task, .. } | Action::Open(task) | Action::Fail { task, .. }) = action
+            else {
+                continue;
             };
             if life.tasks[&task].is_dead() { continue; }
             let report = Report { stand: DEAD, rounds: life.rounds };

@@ -234,12 +234,12 @@ impl Lifecycle {
             Event::Prepared => self.prepared(),
             Event::NotPrepared { reason, hopeless } => {
                 let told = Happening::SetupFailure(reason);
-                self.not_running(State::Preparing, told, hopeless, now)
+                self.not_running(&State::Preparing, told, hopeless, now)
             }
             Event::Started => self.started(now),
             Event::NotStarted { reason, hopeless } => {
                 let told = Happening::DriverFailure(reason);
-                self.not_running(State::Starting, told, hopeless, now)
+                self.not_running(&State::Starting, told, hopeless, now)
             }
             Event::Exited(exit) => self.exited(exit, now),
             Event::Lost(reason) => self.lost(reason),
@@ -281,12 +281,12 @@ impl Lifecycle {
 
     fn not_running(
         &mut self,
-        expected: State,
+        expected: &State,
         told: Happening,
         hopeless: bool,
         now: Moment,
     ) -> Vec<Action> {
-        if self.state != expected {
+        if self.state != *expected {
             return Vec::new();
         }
         let mut actions = vec![Action::Tell(told)];

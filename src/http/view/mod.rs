@@ -211,8 +211,17 @@ pub(super) fn eval_stub(eval: &Evaluation) -> Value {
     })
 }
 
+/// What a list of nodes shows beside the usual.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct NodeStubOptions {
+    /// What they have and what of it is reserved.
+    pub resources: bool,
+    /// The name of the operating system.
+    pub os: bool,
+}
+
 /// A node in a list.
-pub(super) fn node_stub(node: &Node, with_resources: bool, with_os: bool) -> Value {
+pub(super) fn node_stub(node: &Node, options: NodeStubOptions) -> Value {
     let address = node.http_addr.rsplit_once(':').map_or(node.http_addr.as_str(), |(host, _)| host);
     let version = node.attributes.get("nomad.version").cloned().unwrap_or_default();
     let mut stub = json!({
@@ -233,11 +242,11 @@ pub(super) fn node_stub(node: &Node, with_resources: bool, with_os: bool) -> Val
         "CreateIndex": node.create_index,
         "ModifyIndex": node.modify_index,
     });
-    if with_os {
+    if options.os {
         let os = node.attributes.get("os.name").cloned().unwrap_or_default();
         stub["Attributes"] = json!({ "os.name": os });
     }
-    if with_resources {
+    if options.resources {
         stub["NodeResources"] = value(&node.node_resources);
         stub["ReservedResources"] = value(&node.reserved_resources);
     }

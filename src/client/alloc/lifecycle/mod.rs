@@ -166,6 +166,7 @@ enum Stage {
 }
 
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "they change apart from each other")]
 struct Entry {
     role: Role,
     leader: bool,
