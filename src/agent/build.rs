@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +14,18 @@ use tokio::net::TcpListener;
 use super::config::{self, Config};
 use super::facts::{AgentFacts, NOMAD_VERSION};
 use super::local::OwnNode;
+use super::rpc::any_node::AnyNode;
+use super::rpc::asked::Asked;
+use super::rpc::listen::{self, Port};
+use super::rpc::node_calls::Proof;
+use super::rpc::nodes::Nodes;
+use super::rpc::peers::Peers;
+use super::rpc::servers::Servers;
+use super::rpc::tls::Tls;
 use super::upstream::OwnServer;
 use crate::client::config::{Overrides, Reserved};
 use crate::client::identity::Identity;
-use crate::client::{self, ClientConfig, Parts, Running};
+use crate::client::{self, ClientConfig, Parts, Running, Upstream};
 use crate::driver::{Drivers, Settings};
 use crate::http::{self, Context, Local};
 use crate::image::{RegistryConfig, Store, StoreConfig};
@@ -77,37 +85,39 @@ impl Built {
 pub async fn build(config: Config, stop: &Stop) -> anyhow::Result<Built> {
     let tasks = Tasks::new("agent", stop);
     // First of all: two agents on one address, or one data directory, must not both go on.
-    let listeners = listen(&config).await?;
+    let listeners = listen(&config.http_bind, config.http_port).await?;
     make_dir(&config.data_dir, 0o711)?;
+    let is_server = config.server.is_some();
+    let tls = config.tls.as_ref().map(|files| Tls::load(files, &config.region, is_server));
+    let tls = tls.transpose()?;
+    let nodes = Nodes::default();
     let (raft, server) = match &config.server {
         Some(settings) => {
-            let raft = open_raft(&config).await?;
+            let rpc = match &tls {
+                Some(_) => listen(&[config.rpc_bind], config.rpc_port).await?,
+                None => Vec::new(),
+            };
+            let raft = open_raft(&config, tls.as_ref(), &tasks).await?;
             let server = Server::start(raft.clone(), server_config(settings), stop);
+            for (listener, tls) in rpc.into_iter().zip(&tls) {
+                let (server, tls, nodes) = (server.clone(), tls.clone(), nodes.clone());
+                let port = Port::new(server, tls, nodes, tasks.clone());
+                tasks.spawn("rpc", listen::serve(port, listener, tasks.stop_token()));
+            }
             (Some(raft), Some(server))
         }
         None => (None, None),
     };
-    let (node, client) = match (&config.client, &server) {
-        (Some(settings), Some(server)) => {
-            let upstream = Arc::new(OwnServer::new(server.clone()));
-            let parts = parts(&config, settings)?;
-            let own = ClientConfig {
-                network: network(&config, settings)?,
-                ..client_config(&config, settings)?
-            };
-            let (node, running) = client::Local::start(own, parts, upstream, stop).await?;
+    let (node, client) = match &config.client {
+        Some(settings) => {
+            let upstream = upstream(settings, server.as_ref(), tls.as_ref(), &tasks)?;
+            let (node, running) = start_client(&config, settings, upstream, stop).await?;
             (Some(node), Some(running))
         }
-        (Some(_), None) => {
-            bail!("client without server: joining other servers is not possible yet")
-        }
-        (None, _) => (None, None),
+        None => (None, None),
     };
     let node_id: Option<NodeId> = node.as_ref().map(|node| node.node().id.clone());
-    let local = node.map(|node| {
-        let own: Arc<dyn Local> = Arc::new(OwnNode { node, tasks: tasks.clone() });
-        own
-    });
+    let local = local(node, &config, (server.as_ref(), tls.as_ref()), nodes, &tasks);
     let watch = raft.as_ref().map(|raft| raft.watch().clone());
     let http_address = format!("http://{}", config.http_advertise);
     let cgroup_parent = config.client.as_ref().map(cgroup_parent);
@@ -123,6 +133,84 @@ pub async fn build(config: Config, stop: &Stop) -> anyhow::Result<Built> {
     Ok(Built { http_address, listener, tasks, server, client, raft, ephemeral, cgroup_parent })
 }
 
+/// How the client reaches the servers.
+fn upstream(
+    settings: &config::ClientConfig,
+    server: Option<&Server>,
+    tls: Option<&Tls>,
+    tasks: &Tasks,
+) -> anyhow::Result<Arc<dyn Upstream>> {
+    if let Some(server) = server {
+        return Ok(Arc::new(OwnServer::new(server.clone())));
+    }
+    if settings.servers.is_empty() {
+        bail!(
+            "a client without a server of its own needs `client {{ servers = [\"host:4647\"] }}`"
+        );
+    }
+    let Some(tls) = tls else {
+        bail!(
+            "a client without a server of its own needs certificates: `tls {{ rpc = true }}` with ca_file, cert_file and key_file"
+        );
+    };
+    Ok(Arc::new(Servers::new(addresses(settings), tls.clone(), tasks.clone())))
+}
+
+/// The servers, each with a port.
+fn addresses(settings: &config::ClientConfig) -> Vec<String> {
+    let with_port = |address: &String| {
+        let has_port = address.rsplit_once(':').is_some_and(|(host, port)| {
+            port.parse::<u16>().is_ok() && (!host.contains(':') || host.ends_with(']'))
+        });
+        if has_port { address.clone() } else { format!("{address}:4647") }
+    };
+    settings.servers.iter().map(with_port).collect()
+}
+
+async fn start_client(
+    config: &Config,
+    settings: &config::ClientConfig,
+    upstream: Arc<dyn Upstream>,
+    stop: &Stop,
+) -> anyhow::Result<(client::Local, Running)> {
+    let parts = parts(config, settings)?;
+    let own =
+        ClientConfig { network: network(config, settings)?, ..client_config(config, settings)? };
+    Ok(client::Local::start(own, parts, upstream, stop).await?)
+}
+
+/// Nodes, as the API asks them: on a server any that is connected, on a client its own.
+fn local(
+    node: Option<client::Local>,
+    config: &Config,
+    (server, tls): (Option<&Server>, Option<&Tls>),
+    nodes: Nodes,
+    tasks: &Tasks,
+) -> Option<Arc<dyn Local>> {
+    let own = node.map(|node| {
+        let told = node.node();
+        let local: Arc<dyn Local> = Arc::new(OwnNode { node, tasks: tasks.clone() });
+        (told, local)
+    });
+    match (server, own) {
+        (Some(server), own) if tls.is_some() => {
+            let own = own.map(|(node, local)| (node.id.clone(), local));
+            let (server, tasks) = (server.clone(), tasks.clone());
+            Some(Arc::new(AnyNode { own, server, nodes, tasks }))
+        }
+        (Some(_), own) => own.map(|(_, local)| local),
+        (None, Some((node, local))) => {
+            let proof = Proof { node: node.id.clone(), secret: node.secret_id.clone() };
+            if let (Some(tls), Some(settings)) = (tls, &config.client) {
+                let (tls, local) = (tls.clone(), Arc::clone(&local));
+                Asked::new(tls, proof, local, tasks.clone()).by(&addresses(settings));
+            }
+            Some(local)
+        }
+        (None, None) => None,
+    }
+}
+
 fn serve(cx: Context, listeners: Vec<TcpListener>, tasks: &Tasks, stop: &Stop) -> Stop {
     let listening = stop.child_token();
     let router = http::router(cx);
@@ -134,14 +222,14 @@ fn serve(cx: Context, listeners: Vec<TcpListener>, tasks: &Tasks, stop: &Stop) -
     listening
 }
 
-async fn listen(config: &Config) -> anyhow::Result<Vec<TcpListener>> {
+async fn listen(ips: &[IpAddr], port: u16) -> anyhow::Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
-    for ip in &config.http_bind {
-        let address = SocketAddr::new(*ip, config.http_port);
+    for ip in ips {
+        let address = SocketAddr::new(*ip, port);
         let listener = match TcpListener::bind(address).await {
             Ok(listener) => listener,
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-                let who = holder::find(Protocol::Tcp, *ip, config.http_port);
+                let who = holder::find(Protocol::Tcp, *ip, port);
                 bail!("listen on {address}: the port is taken by {who}");
             }
             Err(error) => return Err(error).with_context(|| format!("listen on {address}")),
@@ -160,7 +248,11 @@ fn make_dir(dir: &Path, mode: u32) -> anyhow::Result<()> {
         .with_context(|| format!("make the directory {}", dir.display()))
 }
 
-async fn open_raft(config: &Config) -> anyhow::Result<RaftHandle> {
+async fn open_raft(
+    config: &Config,
+    tls: Option<&Tls>,
+    tasks: &Tasks,
+) -> anyhow::Result<RaftHandle> {
     let storage = if config.ephemeral {
         Storage::Memory
     } else {
@@ -172,8 +264,11 @@ async fn open_raft(config: &Config) -> anyhow::Result<RaftHandle> {
         http_address: config.http_advertise.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let settings =
+    let mut settings =
         RaftConfig { storage, member, bootstrap: Bootstrap::Alone, ..RaftConfig::in_memory() };
+    if let Some(tls) = tls {
+        settings.transport = Arc::new(Peers::new(tls.clone(), tasks.clone()));
+    }
     Ok(raft::open(settings).await?)
 }
 

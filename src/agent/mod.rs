@@ -8,7 +8,8 @@
 //! - [`build`] opens the log, the state, the client and the listener, in the order in which they need each other.
 //! - [`run`] waits for a signal; the shutdown goes the other way: listener, leader's loops, client's loops
 //!   (workloads stay), log. A second signal ends the process at once.
-//! - [`upstream`] is how the client reaches the servers on one box: a call. [`facts`] is what the API tells of
+//! - [`upstream`] is how the client reaches the servers on one box: a call; [`rpc`] is what agents say to each
+//!   other. [`facts`] is what the API tells of
 //!   the agent itself.
 
 pub mod build;
@@ -17,6 +18,7 @@ mod facts;
 mod local;
 mod logging;
 mod notify;
+mod rpc;
 pub mod run;
 mod upstream;
 

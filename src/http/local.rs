@@ -6,7 +6,7 @@ use std::fmt;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -27,8 +27,8 @@ pub struct LocalError {
 pub type LocalResult<T> = Result<T, LocalError>;
 
 /// A file of an allocation.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 pub struct FileInfo {
     /// Its name.
     pub name: String,

@@ -8,6 +8,7 @@
     reason = "tests stop where something is not as it must be, say why they skip, and run what users run"
 )]
 
+mod agent;
 mod api;
 mod client;
 mod driver;

@@ -51,6 +51,8 @@ pub struct Config {
     pub rpc_bind: IpAddr,
     /// The RPC's port.
     pub rpc_port: u16,
+    /// The certificates agents show each other; without them the agent speaks to no other.
+    pub tls: Option<TlsFiles>,
     /// trace, debug, info, warn or error.
     pub log_level: String,
     /// Whether the log is JSON.
@@ -61,6 +63,17 @@ pub struct Config {
     pub client: Option<ClientConfig>,
     /// What to tell the one who starts it.
     pub warnings: Vec<String>,
+}
+
+/// Files in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The cluster's authority.
+    pub ca: PathBuf,
+    /// This agent's certificate.
+    pub cert: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
 }
 
 /// What a server is to be.
@@ -207,6 +220,13 @@ impl Settler<'_> {
         }
         let mut warnings = s.warnings.clone();
         self.check_binds(&http_bind, &mut warnings)?;
+        let tls = self.tls()?;
+        if server && !client && tls.is_none() {
+            warnings.push(
+                "a server without `tls { rpc = true }` and without a client of its own runs nothing: no client can join it"
+                    .to_owned(),
+            );
+        }
         let data = data_dir.clone();
         Ok(Config {
             region: or(&o.region, "region", "global"),
@@ -224,9 +244,25 @@ impl Settler<'_> {
             log_json: o.log_json || s.flag("log_json").unwrap_or(false),
             server: server.then(|| self.server()).transpose()?,
             client: client.then(|| self.client(&data)).transpose()?,
+            tls,
             data_dir,
             warnings,
         })
+    }
+
+    /// What agents show each other. Nomad: `tls { rpc = true }` and three files.
+    fn tls(&self) -> Result<Option<TlsFiles>, ConfigError> {
+        let s = &self.settings;
+        if s.flag("tls.rpc") != Some(true) {
+            return Ok(None);
+        }
+        let file = |path: &str| {
+            s.text(path)
+                .map(PathBuf::from)
+                .ok_or_else(|| s.refuse("tls.rpc", &format!("it needs `{path}`")))
+        };
+        let (ca, cert) = (file("tls.ca_file")?, file("tls.cert_file")?);
+        Ok(Some(TlsFiles { ca, cert, key: file("tls.key_file")? }))
     }
 
     /// Whether this agent is a server and a client. Nothing said means both: one box is the normal case.
@@ -308,6 +344,27 @@ impl Settler<'_> {
         })
     }
 
+    /// Where the servers' RPC is.
+    fn servers(&self) -> Result<Vec<String>, ConfigError> {
+        let s = &self.settings;
+        let mut servers = Vec::new();
+        for path in
+            ["client.servers", "client.server_join.retry_join", "client.server_join.start_join"]
+        {
+            for server in s.list(path) {
+                if server.is_empty() || server.contains([' ', '=', '/']) {
+                    let text = format!(
+                        "`{server}` must be an address or a name, and perhaps a port: `10.0.0.1:4647`"
+                    );
+                    return Err(s.refuse(path, &text));
+                }
+                servers.push(server);
+            }
+        }
+        servers.extend(self.options.servers.iter().cloned());
+        Ok(servers)
+    }
+
     fn client(&self, data_dir: &std::path::Path) -> Result<ClientConfig, ConfigError> {
         let (s, o) = (&self.settings, self.options);
         let or = |flag: &Option<String>, path: &str, default: &str| {
@@ -332,12 +389,10 @@ impl Settler<'_> {
                 s.refuse("client.node_pool", "`all` stands for every pool; a node is in one")
             );
         }
-        let mut servers = s.list("client.servers");
-        servers.extend(o.servers.iter().cloned());
         Ok(ClientConfig {
             state_dir: dir(&o.state_dir, "client.state_dir", "client"),
             alloc_dir: dir(&o.alloc_dir, "client.alloc_dir", "alloc"),
-            servers,
+            servers: self.servers()?,
             node_pool,
             node_class: or(&o.node_class, "client.node_class", ""),
             meta: self.meta()?,

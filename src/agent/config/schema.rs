@@ -55,6 +55,11 @@ const TABLE: &[(Kind, Effect, &str)] = &[
     (Text, NotYet, "http_api_response_headers.*"),
     (Any, Needless, "eventlog.** sentinel.** audit.** reporting.**"),
     (Any, NotYet, "limits.** rpc.**"),
+    (Bool, Works, "tls.rpc"),
+    (Text, Works, "tls.ca_file tls.cert_file tls.key_file"),
+    (Bool, NotYet, "tls.http tls.verify_https_client tls.rpc_upgrade_mode"),
+    // A server's name is always checked.
+    (Bool, Needless, "tls.verify_server_hostname"),
     // server
     (Bool, Works, "server.enabled"),
     (Int, Works, "server.bootstrap_expect server.num_schedulers"),
@@ -131,7 +136,9 @@ const TABLE: &[(Kind, Effect, &str)] = &[
         "client.node_pool client.node_class client.state_dir client.alloc_dir client.network_interface",
     ),
     (Text, Works, "client.meta.* client.options.* client.cgroup_parent"),
-    (List, Works, "client.servers"),
+    (List, Works, "client.servers client.server_join.retry_join client.server_join.start_join"),
+    // A client dials for ever, less and less often.
+    (Any, Needless, "client.server_join.retry_max client.server_join.retry_interval"),
     (
         Int,
         Works,
@@ -162,11 +169,7 @@ const TABLE: &[(Kind, Effect, &str)] = &[
         NotYet,
         "client.host_volume.*.read_only client.disable_remote_exec client.default_ineligible",
     ),
-    (
-        Any,
-        NotYet,
-        "client.server_join.** client.chroot_env.** client.cni_path client.cni_config_dir",
-    ),
+    (Any, NotYet, "client.chroot_env.** client.cni_path client.cni_config_dir"),
     (
         Any,
         NotYet,
@@ -205,7 +208,11 @@ const TABLE: &[(Kind, Effect, &str)] = &[
         NotYet,
         "acl.token_ttl acl.policy_ttl acl.role_ttl acl.token_min_expiration_ttl acl.token_max_expiration_ttl",
     ),
-    (Any, NotYet, "acl.replication_token tls.** telemetry.** autopilot.** ui.** keyring.**"),
+    (
+        Any,
+        NotYet,
+        "acl.replication_token tls.tls_cipher_suites tls.tls_min_version telemetry.** autopilot.** ui.** keyring.**",
+    ),
     (Any, Needless, "consul.** vault.**"),
     (Any, Works, "plugin.*.config.**"),
     (Any, Needless, "plugin.*.args"),

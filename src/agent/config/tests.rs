@@ -127,3 +127,29 @@ telemetry {
     assert_eq!(config.http_advertise, "127.0.0.1:24646");
     assert_eq!(config.rpc_advertise, "127.0.0.1:24647");
 }
+
+#[test]
+fn a_client_names_its_servers_in_any_of_nomads_ways() {
+    let config = settled(
+        "client {\n  enabled = true\n  servers = [\"a\"]\n  server_join {\n    retry_join = [\"b:1\"]\n    retry_max = 3\n  }\n}",
+    );
+    assert_eq!(config.unwrap().client.unwrap().servers, ["a", "b:1"]);
+    for wrong in ["", "provider=aws tag=x", "http://x"] {
+        let error = settled(&format!("client {{\n  servers = [\"{wrong}\"]\n  enabled = true\n}}"));
+        let error = error.unwrap_err().to_string();
+        assert!(error.starts_with("agent.hcl:2:3: `client.servers`"), "{error}");
+    }
+}
+
+#[test]
+fn tls_between_agents_needs_its_three_files() {
+    let text =
+        "tls {\n  rpc = true\n  ca_file = \"/a\"\n  cert_file = \"/b\"\n  key_file = \"/c\"\n}";
+    let tls = settled(text).unwrap().tls.unwrap();
+    assert_eq!((tls.ca, tls.cert, tls.key), ("/a".into(), "/b".into(), "/c".into()));
+    let error = settled(&text.replace("  key_file = \"/c\"\n", "")).unwrap_err().to_string();
+    assert!(error.contains("agent.hcl:2:3") && error.contains("tls.key_file"), "{error}");
+    assert_eq!(settled(&text.replace("rpc = true", "rpc = false")).unwrap().tls, None);
+    let alone = settled("server { enabled = true }").unwrap();
+    assert!(alone.warnings.iter().any(|warning| warning.contains("no client can join")));
+}
