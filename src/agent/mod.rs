@@ -6,7 +6,7 @@
 //!
 //! - [`config`] settles what the agent is to be; wrong settings end it before anything is touched.
 //! - [`build`] opens the log, the state, the client and the listener, in the order in which they need each other.
-//! - [`run`] waits for a signal; the shutdown goes the other way: listener, leader's loops, client's loops
+//! - [`mod@run`] waits for a signal; the shutdown goes the other way: listener, leader's loops, client's loops
 //!   (workloads stay), log. A second signal ends the process at once.
 //! - [`upstream`] is how the client reaches the servers on one box: a call; [`rpc`] is what agents say to each
 //!   other. [`facts`] is what the API tells of

@@ -27,10 +27,10 @@ pub(super) struct Args {
     /// Where data is kept
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Where allocations are kept [default: <`data_dir>/alloc`]
+    /// Where allocations are kept; `alloc` below the data directory when not given
     #[arg(long, value_name = "DIR")]
     alloc_dir: Option<PathBuf>,
-    /// Where the client keeps its own data [default: <`data_dir>/client`]
+    /// Where the client keeps its own data; `client` below the data directory when not given
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// Address to listen on

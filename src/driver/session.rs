@@ -1,5 +1,5 @@
 //! ◇ A command run inside a task, as the agent holds it. The process at the other end of the socket is
-//! [`super::shim::exec`]; both speak [`super::shim::wire`].
+//! the shim's `exec`; both speak its `wire`.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -17,7 +17,7 @@ use super::key::{Table, VersionKey};
 use super::row::Row;
 
 /// Everything the servers agree on. A clone shares all rows, costs next to nothing, and never changes: it is
-/// a snapshot. Only [`super::apply`] makes the next one.
+/// a snapshot. Only [`super::apply()`] makes the next one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct State {
     pub(super) index: Index,

@@ -1,7 +1,7 @@
 //! One task: its life as a state machine, and the loop that acts for it.
 //!
 //! - [`lifecycle`] ◆ what follows from what; [`restart`] ◆ whether it is started again.
-//! - [`env`], [`interpolate`], [`event`], [`signal`], [`duration`] ◆ what a task and people are told.
+//! - [`mod@env`], [`interpolate`], [`event`], [`signal`], [`duration`] ◆ what a task and people are told.
 //! - [`prepare`] ◇ makes the driver's context, `image` ◇ brings its image; `runner` ◇ waits, steps, acts; `order` is what it is told.
 
 pub mod duration;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::model::allocation::TaskEvent;
+use crate::model::allocation::{DesiredTransition, TaskEvent};
 use crate::model::job::JobSummary;
 use crate::model::resources::Resources;
 use crate::model::{Allocation, Evaluation, Job, Node};
@@ -75,7 +75,7 @@ pub(super) fn alloc_stub(alloc: &Allocation, options: AllocStubOptions) -> Value
         "TaskGroup": alloc.task_group,
         "DesiredStatus": alloc.desired_status,
         "DesiredDescription": alloc.desired_description,
-        "DesiredTransition": alloc.desired_transition,
+        "DesiredTransition": transition_view(&alloc.desired_transition),
         "ClientStatus": alloc.client_status,
         "ClientDescription": alloc.client_description,
         "TaskStates": tasks,
@@ -98,6 +98,17 @@ pub(super) fn alloc_stub(alloc: &Allocation, options: AllocStubOptions) -> Value
     stub
 }
 
+/// Nomad: what was never said is null.
+fn transition_view(transition: &DesiredTransition) -> Value {
+    json!({
+        "Migrate": transition.migrate,
+        "Reschedule": transition.reschedule,
+        "ForceReschedule": transition.force_reschedule,
+        "NoShutdownDelay": transition.no_shutdown_delay,
+        "MigrateDisablePlacement": transition.migrate_disable_placement,
+    })
+}
+
 fn null_when_empty(list: Value) -> Value {
     if list.as_array().is_some_and(Vec::is_empty) { Value::Null } else { list }
 }
@@ -106,6 +117,9 @@ fn null_when_empty(list: Value) -> Value {
 pub(super) fn alloc_view(alloc: &Allocation) -> Value {
     let mut view = value(alloc);
     view["TaskStates"] = task_states(alloc);
+    if !alloc.desired_transition.is_none() {
+        view["DesiredTransition"] = transition_view(&alloc.desired_transition);
+    }
     let shared = Resources {
         disk_mb: alloc.allocated_resources.shared.disk_mb,
         networks: alloc.allocated_resources.shared.networks.clone(),

@@ -1,4 +1,4 @@
-//! ◇ Puts the table of [`rules`](super::rules) into the kernel. Each change is one transaction: all of it or nothing.
+//! ◇ Puts the table of [`super::rules`] into the kernel. Each change is one transaction: all of it or nothing.
 
 mod encode;
 

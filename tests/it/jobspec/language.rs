@@ -143,7 +143,7 @@ fn errors_in_json_name_line_and_column() {
     let error = refused("{\n  \"job\": {\n    \"x\": { \"priority\": \"${1 +}\" }\n  }\n}");
     assert!(error.starts_with("x.hcl:3,30-31: Invalid expression"), "{error}");
     let error = refused("{\"job\": {\"x\": {\"group\": {\"g\": {\"replicas\": 1}}}}}");
-    assert!(error.starts_with("x.hcl:1,31-41: Unsupported argument"), "{error}");
+    assert!(error.starts_with("x.hcl:1,32-42: Unsupported argument"), "{error}");
     let error = refused("{\"job\": {\"x\": 5}}");
     assert!(error.starts_with("x.hcl:1,15-16: Incorrect JSON value type"), "{error}");
 }
