@@ -175,7 +175,7 @@ impl Local {
         });
         let tasks = Tasks::new("client", stop);
         let (desired_out, desired) = watch::channel(None);
-        let (registered_out, registered) = watch::channel(false);
+        let (registered_out, registered) = watch::channel(0);
         let board = Arc::new(StatusBoard::default());
         let mut keeper = Keeper::new(
             Arc::clone(&site),

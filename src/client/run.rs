@@ -35,14 +35,15 @@ fn wait(failures: usize) -> Duration {
     RETRY.get(failures).or(RETRY.last()).copied().unwrap_or_default()
 }
 
-/// Registers the node, again whenever it changes, and says that it is alive.
+/// Registers the node, again whenever it changes, and says that it is alive. `registered` counts the servers' states
+/// that the node was new to: more than one means that servers forgot it.
 pub(super) async fn register(
     mut node: watch::Receiver<Arc<Node>>,
     upstream: Arc<dyn Upstream>,
-    registered: watch::Sender<bool>,
+    registered: watch::Sender<u64>,
     stop: Stop,
 ) {
-    let (mut known, mut failures) = (false, 0);
+    let (mut is_new, mut known, mut failures) = (true, false, 0);
     loop {
         let current = Arc::clone(&node.borrow_and_update());
         let asked = async {
@@ -61,11 +62,14 @@ pub(super) async fn register(
         let pause = match answer {
             Ok(lease) => {
                 (known, failures) = (true, 0);
-                registered.send_replace(true);
+                if std::mem::take(&mut is_new) {
+                    registered.send_modify(|times| *times += 1);
+                }
                 lease.ttl / 2
             }
             Err(error) if error.kind == Kind::NotFound && known => {
-                known = false;
+                tracing::warn!("the servers do not know this node any more; it registers again");
+                (is_new, known) = (true, false);
                 continue;
             }
             Err(error) => {
@@ -89,7 +93,7 @@ pub(super) async fn register(
 pub(super) async fn watch_desired(
     site: Arc<Site>,
     upstream: Arc<dyn Upstream>,
-    mut registered: watch::Receiver<bool>,
+    mut registered: watch::Receiver<u64>,
     desired: watch::Sender<Option<Arc<Desired>>>,
     stop: Stop,
 ) {
@@ -97,13 +101,18 @@ pub(super) async fn watch_desired(
     tokio::select! {
         biased;
         () = stop.cancelled() => return,
-        _ = registered.wait_for(|registered| *registered) => {}
+        _ = registered.wait_for(|times| *times > 0) => {}
     }
     let (mut index, mut failures) = (0, 0);
     loop {
         let answer = tokio::select! {
             biased;
             () = stop.cancelled() => return,
+            // Servers that forgot the node count from the beginning, and so does it.
+            Ok(()) = registered.changed() => {
+                index = 0;
+                continue;
+            }
             // A question; nothing is lost when it is not answered.
             answer = upstream.desired(&node, index) => answer,
         };

@@ -185,6 +185,26 @@ pub fn settle(
     Settler { settings, options, machine }.config()
 }
 
+/// What a server that speaks to nobody cannot do.
+fn lonely(
+    server: &ServerConfig,
+    client: Option<&ClientConfig>,
+    tls: Option<&TlsFiles>,
+) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if server.bootstrap_expect > 1 {
+        warnings.push(format!(
+            "`server.bootstrap_expect` = {}: servers do not find each other yet, so this one is a cluster of its own",
+            server.bootstrap_expect
+        ));
+    }
+    if client.is_none() && tls.is_none() {
+        let text = "a server without a client of its own and without `tls { rpc = true }` runs nothing: no client can join it";
+        warnings.push(text.to_owned());
+    }
+    warnings
+}
+
 struct Settler<'a> {
     settings: Settings,
     options: &'a Options,
@@ -221,13 +241,11 @@ impl Settler<'_> {
         let mut warnings = s.warnings.clone();
         self.check_binds(&http_bind, &mut warnings)?;
         let tls = self.tls()?;
-        if server && !client && tls.is_none() {
-            warnings.push(
-                "a server without `tls { rpc = true }` and without a client of its own runs nothing: no client can join it"
-                    .to_owned(),
-            );
+        let server = server.then(|| self.server()).transpose()?;
+        let client = client.then(|| self.client(&data_dir)).transpose()?;
+        if let Some(server) = &server {
+            warnings.extend(lonely(server, client.as_ref(), tls.as_ref()));
         }
-        let data = data_dir.clone();
         Ok(Config {
             region: or(&o.region, "region", "global"),
             datacenter,
@@ -242,8 +260,8 @@ impl Settler<'_> {
             log_level: or(&o.log_level, "log_level", if o.dev { "debug" } else { "info" })
                 .to_lowercase(),
             log_json: o.log_json || s.flag("log_json").unwrap_or(false),
-            server: server.then(|| self.server()).transpose()?,
-            client: client.then(|| self.client(&data)).transpose()?,
+            server,
+            client,
             tls,
             data_dir,
             warnings,

@@ -150,6 +150,8 @@ fn tls_between_agents_needs_its_three_files() {
     let error = settled(&text.replace("  key_file = \"/c\"\n", "")).unwrap_err().to_string();
     assert!(error.contains("agent.hcl:2:3") && error.contains("tls.key_file"), "{error}");
     assert_eq!(settled(&text.replace("rpc = true", "rpc = false")).unwrap().tls, None);
-    let alone = settled("server { enabled = true }").unwrap();
-    assert!(alone.warnings.iter().any(|warning| warning.contains("no client can join")));
+    let alone = settled("server {\n  enabled = true\n  bootstrap_expect = 3\n}").unwrap();
+    for said in ["no client can join", "`server.bootstrap_expect` = 3"] {
+        assert!(alone.warnings.iter().any(|warning| warning.contains(said)), "{said}");
+    }
 }

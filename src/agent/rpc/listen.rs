@@ -33,8 +33,10 @@ const INTRODUCTIONS: usize = 512;
 const ARRIVAL: Duration = Duration::from_mins(1);
 /// How long a call that is passed on to the leader may take; questions for what is desired wait for minutes.
 const PASSED_ON: Duration = Duration::from_secs(330);
-/// Calls of one connection that are answered at once; raft's and a node's few are far below.
-const AT_ONCE: u32 = 64;
+/// Calls of one connection that are answered at once: a node makes a few …
+const AT_ONCE_OF_NODE: u32 = 64;
+/// … and a server passes on those of all nodes that chose it, one of each waiting for minutes.
+const AT_ONCE_OF_SERVER: u32 = 100_000;
 /// Nothing a node says of who it is may be longer.
 const LONGEST_PROOF: usize = 64 * 1024;
 /// No call of a node may be longer …
@@ -167,6 +169,10 @@ impl Port {
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         role: Result<Role, RpcError>,
     ) -> Result<(), RpcError> {
+        let at_once = match role {
+            Ok(Role::Server) => AT_ONCE_OF_SERVER,
+            Ok(Role::Client) | Err(_) => AT_ONCE_OF_NODE,
+        };
         let service = service_fn(|request: Request<Incoming>| {
             let (port, role) = (self.clone(), role.clone());
             async move {
@@ -181,7 +187,7 @@ impl Port {
             .timer(TokioTimer::new())
             .keep_alive_interval(ALIVE_EVERY)
             .keep_alive_timeout(ALIVE_WITHIN)
-            .max_concurrent_streams(AT_ONCE)
+            .max_concurrent_streams(at_once)
             .serve_connection(TokioIo::new(stream), service)
             .await
             .map_err(RpcError::away)

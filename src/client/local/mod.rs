@@ -27,7 +27,7 @@ use crate::model::{Allocation, Node};
 pub struct Local {
     pub(super) site: Arc<Site>,
     pub(super) lines: watch::Receiver<Lines>,
-    pub(super) registered: watch::Receiver<bool>,
+    pub(super) registered: watch::Receiver<u64>,
     /// A change goes to the servers.
     pub(super) node: watch::Sender<Arc<Node>>,
 }
@@ -41,7 +41,7 @@ impl Local {
     /// Completes when the servers know the node.
     pub async fn registered(&self) {
         // The sender lives as long as the loops; without them nobody will register.
-        drop(self.registered.clone().wait_for(|registered| *registered).await);
+        drop(self.registered.clone().wait_for(|times| *times > 0).await);
     }
 
     /// An allocation of this node, as the servers gave it.

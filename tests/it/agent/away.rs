@@ -37,6 +37,28 @@ fn a_node_that_is_not_heard_of_is_down_until_it_is() {
 }
 
 #[test]
+fn a_server_that_lost_all_it_knew_gets_its_node_back() {
+    let Some(lan) = Lan::new("a_server_that_lost_all_it_knew_gets_its_node_back") else {
+        return;
+    };
+    let mut cluster = Cluster::new(&lan);
+    cluster.server.run_job("sleeper.hcl", SLEEPER);
+    let alloc = cluster.server.alloc_with("sleeper", "running")["ID"].as_str().unwrap().to_owned();
+    cluster.server.kill();
+    std::fs::remove_dir_all(cluster.server.dir.join("data")).unwrap();
+    cluster.server.launch();
+    cluster.server.answers();
+    let (server, client) = (&cluster.server, &cluster.client);
+    server.nodes_are("ready", 1);
+    client.logs(&["the servers do not know this node any more"]);
+    server.run_job("second.hcl", &SLEEPER.replace("\"sleeper\"", "\"second\""));
+    server.alloc_with("second", "running");
+    eventually("what no server knows of is gone", || {
+        (!client.dir.join("data/alloc").join(&alloc).exists()).then_some(())
+    });
+}
+
+#[test]
 fn a_client_waits_for_a_server_that_comes_later() {
     let Some(lan) = Lan::new("a_client_waits_for_a_server_that_comes_later") else {
         return;

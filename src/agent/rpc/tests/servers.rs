@@ -82,6 +82,16 @@ impl Three {
     }
 }
 
+/// A node that only knows the servers at `addresses`, registered.
+async fn node(three: &Three, addresses: Vec<String>, number: u8, tasks: &Tasks) -> Servers {
+    let tls = three.authority.tls("client.global.nomad");
+    let node = Servers::new(addresses, tls, tasks.clone());
+    let own = proof(number, "own");
+    let told = Node { id: own.node, secret_id: own.secret, ..Node::default() };
+    node.register(Arc::new(told)).await.unwrap();
+    node
+}
+
 impl One {
     async fn end(&self) {
         assert!(self.tasks.shutdown(PATIENCE).await);
@@ -99,11 +109,8 @@ async fn three_servers_agree_over_their_ports_and_a_node_outlives_the_leader() {
     // A follower first: it passes on what the node says.
     addresses.rotate_left(leader + 1);
     let tasks = Tasks::new("node", &Stop::new());
-    let tls = three.authority.tls("client.global.nomad");
-    let node = Servers::new(addresses, tls, tasks.clone());
+    let node = node(&three, addresses, 1, &tasks).await;
     let own = proof(1, "own");
-    let told = Node { id: own.node.clone(), secret_id: own.secret, ..Node::default() };
-    node.register(Arc::new(told)).await.unwrap();
     node.heartbeat(&own.node).await.unwrap();
     let desired = node.desired(&own.node, 0).await.unwrap();
     assert!(desired.allocs.is_empty() && desired.index > 0);
@@ -119,6 +126,41 @@ async fn three_servers_agree_over_their_ports_and_a_node_outlives_the_leader() {
     tokio::time::timeout(PATIENCE, heard).await.unwrap();
     let state = three.servers[leader].server.state();
     assert_eq!(state.node(&own.node).unwrap().status, NodeStatus::Ready);
+    assert!(tasks.shutdown(PATIENCE).await);
+    for one in &three.servers {
+        one.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_passes_on_what_many_nodes_ask_at_once() {
+    let three = Three::new().await;
+    let leader = three.leader().await;
+    let follower = vec![three.servers[(leader + 1) % 3].member.address.clone()];
+    let tasks = Tasks::new("nodes", &Stop::new());
+    // More than one node may ask at once.
+    let nodes = (1..=90).map(|number| node(&three, follower.clone(), number, &tasks));
+    let nodes = futures::future::join_all(nodes).await;
+    let ids: Vec<_> = (1..=90).map(|number| proof(number, "own").node).collect();
+    let mut waiting = futures::stream::FuturesUnordered::new();
+    for (node, id) in nodes.iter().zip(&ids) {
+        waiting.push(async move {
+            let known = node.desired(id, 0).await.unwrap();
+            node.desired(id, known.index).await.unwrap_err()
+        });
+    }
+    let beats = async {
+        // Those who wait are on their way before.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        for (node, id) in nodes.iter().zip(&ids) {
+            node.heartbeat(id).await.unwrap();
+        }
+    };
+    tokio::select! {
+        () = beats => {}
+        early = futures::StreamExt::next(&mut waiting) => panic!("nothing was to tell: {early:?}"),
+    }
+    drop(waiting);
     assert!(tasks.shutdown(PATIENCE).await);
     for one in &three.servers {
         one.end().await;
