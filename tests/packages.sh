@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing for: build, image (examples/image.sh), test (the whole suite).
+# Installs the Debian packages that are missing for: build, image (examples/image.sh), test (the whole suite),
+# vm (tests/vm).
 set -euo pipefail
 wanted=()
 for what in "$@"; do
@@ -8,6 +9,7 @@ for what in "$@"; do
     image) wanted+=(mmdebstrap curl ca-certificates) ;;
     test) wanted+=(busybox-static docker-registry skopeo umoci apache2-utils iproute2 nftables redis-server
       curl procps psmisc python3 python3-venv tar gzip zstd xz-utils) ;;
+    vm) wanted+=(mmdebstrap qemu-system-x86 e2fsprogs) ;;
     *) echo "packages.sh: unknown purpose $what" >&2; exit 2 ;;
   esac
 done

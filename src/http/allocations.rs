@@ -1,5 +1,7 @@
 //! ◇ `/v1/allocations` and `/v1/allocation/:id`.
 
+use std::sync::Arc;
+
 use axum::http::Method;
 use serde_json::json;
 
@@ -9,9 +11,8 @@ use super::error::HttpError;
 use super::query::Query;
 use super::read;
 use super::view::{self, AllocStubOptions};
-use crate::model::AllocId;
-use crate::state::Topic;
-use crate::state::{RowKey, Table};
+use crate::model::{AllocId, Allocation};
+use crate::state::{RowKey, State, Table, Topic};
 use crate::sys::report::Kind;
 
 /// Nomad: ids are bytes, so a prefix of an odd length or with another character is an error.
@@ -49,17 +50,19 @@ pub(super) async fn list(cx: &Context, query: &Query) -> Answer {
         resources: query.flag("resources", false)?,
         task_states: query.flag("task_states", true)?,
     };
-    read::rows(cx, query, &[Topic::Table(Table::Allocs)], |state| {
+    let find = |state: &State| {
         let allocs =
             state.allocs_by_prefix(&prefix).filter(|a| query.wants_namespace(&a.namespace));
         let mut found: Vec<_> = allocs.collect();
         found.sort_by(|a, b| (a.create_index, &a.id).cmp(&(b.create_index, &b.id)));
-        let rows = found.into_iter().map(|alloc| {
-            (format!("{}.{}", alloc.create_index, alloc.id), view::alloc_stub(alloc, options))
-        });
+        let rows = found
+            .into_iter()
+            .map(|alloc| (format!("{}.{}", alloc.create_index, alloc.id), Arc::clone(alloc)));
         (state.table_index(Table::Allocs), rows.collect())
-    })
-    .await
+    };
+    let whole = |alloc: &Arc<Allocation>| view::alloc_view(alloc);
+    let shown = |_: &State, alloc: Arc<Allocation>| view::alloc_stub(&alloc, options);
+    read::nouns(cx, query, &[Topic::Table(Table::Allocs)], find, (whole, shown)).await
 }
 
 /// `/v1/allocation/<id>…`.

@@ -141,10 +141,16 @@ async fn read(
         Ok(part) => part,
         Err(text) => return Ok((kind, text).into_response()),
     };
+    // A task wrote it: a browser must not take it for a page of the agent.
+    let careful = [
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; sandbox"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_XSS_PROTECTION, "1; mode=block"),
+    ];
     Ok(match cx.local()?.read(alloc, path, (offset, limit)).await {
         Ok(pieces) => {
             let bytes = pieces.map(|piece| piece.map(|piece| piece.data));
-            (kind, Body::from_stream(bytes)).into_response()
+            (kind, careful, Body::from_stream(bytes)).into_response()
         }
         Err(error) => (kind, error.text).into_response(),
     })

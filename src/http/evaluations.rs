@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use axum::http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::allocations::{check_id, check_prefix};
 use super::answer::{self, Answer};
@@ -71,7 +71,7 @@ pub(super) fn count(cx: &Context, query: &Query) -> Answer {
         .filter(|e| wanted.matches(e))
         .map(|e| (e.id.to_string(), view::eval_view(e)))
         .collect();
-    let page = list::page(query, rows)?;
+    let page = list::page(query, rows, Value::clone)?;
     let index = state.table_index(Table::Evals).max(1);
     let count = json!({
         "Count": page.rows.len(),
@@ -142,7 +142,7 @@ pub(super) async fn delete(cx: &Context, query: &Query, sent: &Bytes) -> Answer 
             let state = cx.state()?;
             let evals = state.evals().filter(|e| query.wants_namespace(&e.namespace));
             let rows = evals.map(|e| (e.id.to_string(), view::eval_view(e))).collect();
-            let found = list::filtered(&request.filter, rows)?;
+            let found = list::filtered(&request.filter, rows, Value::clone)?;
             found.into_iter().map(|(id, _)| EvalId::from(id)).collect()
         }
     };

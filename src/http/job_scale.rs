@@ -11,7 +11,7 @@ use super::jobs::newest;
 use super::query::Query;
 use super::{body, read, view};
 use crate::model::allocation::ClientStatus;
-use crate::model::{Job, JobKey, JobType, TaskGroup};
+use crate::model::{Allocation, Job, JobKey, JobType, TaskGroup};
 use crate::state::{RowKey, RowTable, State, Table, Topic};
 use crate::sys::report::Kind;
 
@@ -42,7 +42,12 @@ pub(super) async fn status(cx: &Context, query: &Query, key: &JobKey) -> Answer 
 
 fn group_status(state: &State, key: &JobKey, group: &TaskGroup) -> Value {
     let (mut placed, mut running, mut healthy, mut unhealthy) = (0, 0, 0, 0);
+    // Nomad: canaries do not count yet.
+    let is_canary = |alloc: &Allocation| {
+        alloc.deployment_status.as_ref().is_some_and(|deployment| deployment.canary)
+    };
     let allocs = state.allocs_by_job(key).filter(|alloc| alloc.task_group == group.name);
+    let allocs = allocs.filter(|alloc| !is_canary(alloc));
     for alloc in allocs.filter(|alloc| !alloc.is_terminal()) {
         placed += 1;
         running += i64::from(alloc.client_status == ClientStatus::Running);

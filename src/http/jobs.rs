@@ -1,5 +1,7 @@
 //! ◇ `/v1/jobs` and `/v1/job/:id`: lists, reads and writes of jobs.
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -11,31 +13,27 @@ use super::query::Query;
 use super::view::{self, AllocStubOptions};
 use super::{body, job_scale, job_versions, read};
 use crate::jobspec::{self, Inputs, NoFiles, Source};
-use crate::model::{Index, JobKey};
-use crate::state::Topic;
-use crate::state::{RowKey, Table};
+use crate::model::{Index, Job, JobKey};
+use crate::state::{RowKey, State, Table, Topic};
 
 /// `GET /v1/jobs`.
 pub(super) async fn list(cx: &Context, query: &Query) -> Answer {
     let with_meta = query.flag("meta", false)?;
     let prefix = query.text("prefix").to_owned();
-    read::rows(
-        cx,
-        query,
-        &[Topic::Table(Table::Jobs), Topic::Table(Table::JobSummaries)],
-        |state| {
-            let jobs = state.jobs().filter(|job| query.wants_namespace(&job.namespace));
-            let rows = jobs.filter(|job| job.id.starts_with(&prefix)).map(|job| {
-                let summary = state.job_summary(&job.key());
-                (
-                    format!("{}.{}", job.namespace, job.id),
-                    view::job_stub(job, summary.map(AsRef::as_ref), with_meta),
-                )
-            });
-            (state.tables_index(&[Table::Jobs, Table::JobSummaries]), rows.collect())
-        },
-    )
-    .await
+    let tables = [Table::Jobs, Table::JobSummaries];
+    let find = |state: &State| {
+        let jobs = state.jobs().filter(|job| query.wants_namespace(&job.namespace));
+        let rows = jobs
+            .filter(|job| job.id.starts_with(&prefix))
+            .map(|job| (format!("{}.{}", job.namespace, job.id), Arc::clone(job)));
+        (state.tables_index(&tables), rows.collect())
+    };
+    let whole = |job: &Arc<Job>| view::value(job);
+    let shown = |state: &State, job: Arc<Job>| {
+        let summary = state.job_summary(&job.key());
+        view::job_stub(&job, summary.map(AsRef::as_ref), with_meta)
+    };
+    read::nouns(cx, query, &tables.map(Topic::Table), find, (whole, shown)).await
 }
 
 /// `/v1/job/<id>…`: `path` is what follows `/v1/job/`. An ID may hold slashes, so what is asked of it is

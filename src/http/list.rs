@@ -8,19 +8,23 @@ use crate::api::filter::{Filter, Shape};
 
 /// A page of a list and where the next begins.
 #[derive(Debug)]
-pub(super) struct Page {
+pub(super) struct Page<N> {
     /// The rows.
-    pub(super) rows: Vec<Value>,
+    pub(super) rows: Vec<N>,
     /// The key of the first row that is not in it.
     pub(super) next: Option<String>,
 }
 
 /// Filters, turns around and cuts `rows`, which come in ascending order, each with its key.
-/// Keys are what `next_token` names; they are compared as text.
-pub(super) fn page(query: &Query, rows: Vec<(String, Value)>) -> Result<Page, HttpError> {
+/// Keys are what `next_token` names; they are compared as text. `whole` is what a filter sees of a row.
+pub(super) fn page<N>(
+    query: &Query,
+    rows: Vec<(String, N)>,
+    whole: impl Fn(&N) -> Value,
+) -> Result<Page<N>, HttpError> {
     let mut rows = rows;
     if let Some(text) = query.given("filter") {
-        rows = filtered(text, rows)?;
+        rows = filtered(text, rows, whole)?;
     }
     // Nomad: a flag that cannot be read is as if it were not there.
     let reverse = query.flag("reverse", false).unwrap_or_default();
@@ -52,10 +56,11 @@ fn place(key: &str) -> (u64, &str) {
 }
 
 /// The rows that match a filter expression.
-pub(super) fn filtered(
+pub(super) fn filtered<N>(
     text: &str,
-    rows: Vec<(String, Value)>,
-) -> Result<Vec<(String, Value)>, HttpError> {
+    rows: Vec<(String, N)>,
+    whole: impl Fn(&N) -> Value,
+) -> Result<Vec<(String, N)>, HttpError> {
     let filter = Filter::parse(text).map_err(|error| {
         HttpError::bad_request(format!(
             "failed to create result paginator: failed to read filter expression: {error}"
@@ -63,7 +68,7 @@ pub(super) fn filtered(
     })?;
     let mut kept = Vec::new();
     for (key, row) in rows {
-        let matches = filter.matches(&row, &Shape::Noun).map_err(|error| {
+        let matches = filter.matches(&whole(&row), &Shape::Noun).map_err(|error| {
             HttpError::bad_request(format!("failed to read result page: {error}"))
         })?;
         if matches {

@@ -77,7 +77,7 @@ async fn handle(State(cx): State<Context>, request: Request<Body>) -> Response {
     response
         .headers_mut()
         .entry(header::VARY)
-        .or_insert(header::HeaderValue::from_static("Accept-Encoding"));
+        .or_insert(header::HeaderValue::from_static(preflight::vary(&path)));
     response
 }
 

@@ -1,5 +1,7 @@
 //! ◇ `/v1/nodes` and `/v1/node/:id`.
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
 use axum::http::Method;
 use serde_json::json;
@@ -10,10 +12,9 @@ use super::context::Context;
 use super::error::HttpError;
 use super::query::Query;
 use super::{body, read, view};
-use crate::model::NodeId;
 use crate::model::node::{DrainStrategy, Eligibility};
-use crate::state::Topic;
-use crate::state::{RowKey, Table};
+use crate::model::{Node, NodeId};
+use crate::state::{RowKey, State, Table, Topic};
 
 /// `GET /v1/nodes`.
 pub(super) async fn list(cx: &Context, query: &Query) -> Answer {
@@ -21,13 +22,14 @@ pub(super) async fn list(cx: &Context, query: &Query) -> Answer {
     check_prefix("node", &prefix)?;
     let (resources, os) = (query.flag("resources", false)?, query.flag("os", false)?);
     let options = view::NodeStubOptions { resources, os };
-    read::rows(cx, query, &[Topic::Table(Table::Nodes)], |state| {
+    let find = |state: &State| {
         let nodes = state.nodes_by_prefix(&prefix);
-        let rows =
-            nodes.map(|node| (node.id.to_string(), view::node_stub(node, options))).collect();
+        let rows = nodes.map(|node| (node.id.to_string(), Arc::clone(node))).collect();
         (state.table_index(Table::Nodes), rows)
-    })
-    .await
+    };
+    let whole = |node: &Arc<Node>| view::node_view(node);
+    let shown = |_: &State, node: Arc<Node>| view::node_stub(&node, options);
+    read::nouns(cx, query, &[Topic::Table(Table::Nodes)], find, (whole, shown)).await
 }
 
 /// `/v1/node/<id>…`.

@@ -29,6 +29,11 @@ pub(super) fn origin(request: &Request<Body>, path: &str) -> bool {
         && methods(path).is_some_and(|methods| methods.contains(&request.method().as_str()))
 }
 
+/// What an answer at `path` depends on beside its path.
+pub(super) fn vary(path: &str) -> &'static str {
+    if methods(path).is_some() { "Origin" } else { "Accept-Encoding" }
+}
+
 /// Says so.
 pub(super) fn allow(headers: &mut HeaderMap, origin: bool) {
     if !origin {

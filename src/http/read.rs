@@ -15,13 +15,25 @@ pub(super) async fn rows(
     cx: &Context,
     query: &Query,
     topics: &[Topic],
-    mut read: impl FnMut(&State) -> (Index, Vec<(String, Value)>),
+    read: impl FnMut(&State) -> (Index, Vec<(String, Value)>),
+) -> Answer {
+    nouns(cx, query, topics, read, (Value::clone, |_: &State, row| row)).await
+}
+
+/// A list of nouns, of which only those of the page are shown. A filter sees what `whole` makes of them.
+pub(super) async fn nouns<N>(
+    cx: &Context,
+    query: &Query,
+    topics: &[Topic],
+    mut read: impl FnMut(&State) -> (Index, Vec<(String, N)>),
+    (whole, shown): (impl Fn(&N) -> Value, impl Fn(&State, N) -> Value),
 ) -> Answer {
     query.check()?;
     let (after, wait) = query.wait()?;
-    let (_, index, rows) = cx.watch()?.block(topics, after, wait, |state| read(state)).await;
-    let page = list::page(query, rows)?;
-    let response = answer::indexed(query, index.max(1), &page.rows);
+    let (state, index, rows) = cx.watch()?.block(topics, after, wait, |state| read(state)).await;
+    let page = list::page(query, rows, whole)?;
+    let rows: Vec<Value> = page.rows.into_iter().map(|noun| shown(&state, noun)).collect();
+    let response = answer::indexed(query, index.max(1), &rows);
     answer::with_next_token(response, page.next.as_deref())
 }
 

@@ -281,6 +281,7 @@ impl<'a> Draft<'a> {
             kind: eval.kind.clone(),
             triggered_by: EvalTrigger::QueuedAllocs,
             job_id: eval.job_id.clone(),
+            job_modify_index: eval.job_modify_index,
             status: EvalStatus::Blocked,
             status_description: "created to place remaining allocations".to_owned(),
             previous_eval: eval.id.clone(),

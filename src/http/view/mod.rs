@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::model::allocation::{DesiredTransition, TaskEvent};
+use crate::model::allocation::{AllocNetworkStatus, ClientStatus, DesiredTransition, TaskEvent};
 use crate::model::job::JobSummary;
 use crate::model::resources::Resources;
 use crate::model::{Allocation, Evaluation, Job, Node};
@@ -117,6 +117,10 @@ fn null_when_empty(list: Value) -> Value {
 pub(super) fn alloc_view(alloc: &Allocation) -> Value {
     let mut view = value(alloc);
     view["TaskStates"] = task_states(alloc);
+    // Nomad: one on the host's network has an empty status, once its node has seen to it.
+    if alloc.network_status.is_none() && alloc.client_status != ClientStatus::Pending {
+        view["NetworkStatus"] = value(&AllocNetworkStatus::default());
+    }
     if !alloc.desired_transition.is_none() {
         view["DesiredTransition"] = transition_view(&alloc.desired_transition);
     }

@@ -140,10 +140,12 @@ fn add(tx: &mut Transaction<'_>, job: Job) -> Arc<Job> {
 
 fn write(tx: &mut Transaction<'_>, job: Job) -> Arc<Job> {
     let submit_time = if job.submit_time.is_never() { tx.time } else { job.submit_time };
+    // Stopping changes nothing of what was found to be stable.
+    let stable = job.stop && tx.state.job(&job.key()).is_some_and(|old| old.stable);
     let job = tx.put_job(Job {
         job_modify_index: tx.index,
         submit_time,
-        stable: false,
+        stable,
         version_tag: None,
         ..job
     });

@@ -2,6 +2,7 @@
 //! As root: containers, namespaces and cgroups are real.
 
 mod clients;
+mod conformance;
 mod first_job;
 mod jobs;
 mod recovery;
