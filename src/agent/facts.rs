@@ -64,6 +64,10 @@ impl AgentFacts {
 }
 
 impl Facts for AgentFacts {
+    fn is_client(&self) -> bool {
+        self.node.is_some()
+    }
+
     fn agent_self(&self) -> Value {
         let c = &self.config;
         let (http, http_port) = Self::host_port(&c.http_advertise);

@@ -15,12 +15,12 @@ use tokio::sync::mpsc;
 use crate::client::{ClientError, Local as Node};
 use crate::driver::{ExecEvent, ExecRequest as DriverRequest, TerminalSize};
 use crate::http::local::{
-    ExecInput, ExecOutput, ExecRequest, ExecSession, FileInfo, Local, LocalError, LocalResult,
-    LogRequest, Origin, Piece, Pieces,
+    Ended, ExecInput, ExecOutput, ExecRequest, ExecSession, FileInfo, Local, LocalError,
+    LocalResult, LogRequest, Origin, Piece, Pieces,
 };
 use crate::logs::Stream;
 use crate::logs::follow::{Follow, Origin as LogOrigin, Watch};
-use crate::model::AllocId;
+use crate::model::{AllocId, NodeId};
 use crate::sys::report::{self, Kind};
 use crate::sys::tasks::Tasks;
 
@@ -60,6 +60,22 @@ fn to_json<T: serde::Serialize>(value: &T) -> LocalResult<Value> {
 }
 
 impl OwnNode {
+    /// Whether the node that is meant is this one.
+    fn check_node(&self, node: Option<&NodeId>) -> LocalResult<()> {
+        let own = self.node.node();
+        match node.filter(|node| **node != own.id) {
+            None => Ok(()),
+            Some(other) => {
+                let text = format!(
+                    "No path to node {}: this agent has no connection to it, it is node {}",
+                    other.short(),
+                    own.id.short()
+                );
+                Err(LocalError { kind: Kind::Unavailable, text })
+            }
+        }
+    }
+
     /// `missing` is what is said when the allocation has no such task.
     fn check_task(&self, alloc: &AllocId, task: &str, missing: String) -> LocalResult<()> {
         let tasks = self.node.tasks(alloc.as_str()).map_err(|error| failed(&error))?;
@@ -283,9 +299,12 @@ impl Local for OwnNode {
         .boxed()
     }
 
-    fn host_stats(&self) -> BoxFuture<'_, LocalResult<Value>> {
-        async move { to_json(&self.node.host_stats().await.map_err(|error| failed(&error))?) }
-            .boxed()
+    fn host_stats<'a>(&'a self, node: Option<&'a NodeId>) -> BoxFuture<'a, LocalResult<Value>> {
+        async move {
+            self.check_node(node)?;
+            to_json(&self.node.host_stats().await.map_err(|error| failed(&error))?)
+        }
+        .boxed()
     }
 
     fn restart<'a>(
@@ -317,13 +336,17 @@ impl Local for OwnNode {
         .boxed()
     }
 
-    fn gc<'a>(&'a self, alloc: Option<&'a AllocId>) -> BoxFuture<'a, LocalResult<()>> {
+    fn gc<'a>(&'a self, ended: Ended<'a>) -> BoxFuture<'a, LocalResult<()>> {
         async move {
-            if let Some(alloc) = alloc {
-                self.node.collect(alloc.as_str()).await.map_err(|error| failed(&error))
-            } else {
-                self.node.collect_all().await;
-                Ok(())
+            match ended {
+                Ended::Alloc(alloc) => {
+                    self.node.collect(alloc.as_str()).await.map_err(|error| failed(&error))
+                }
+                Ended::All(node) => {
+                    self.check_node(node)?;
+                    self.node.collect_all().await;
+                    Ok(())
+                }
             }
         }
         .boxed()

@@ -68,7 +68,7 @@ fn health(cx: &Context, query: &Query) -> Answer {
     let wants = |name: &str| kind.is_empty() || kind == name;
     let ok = json!({ "ok": true, "message": "ok" });
     let mut health = json!({});
-    if wants("client") && cx.local.is_some() {
+    if wants("client") && cx.facts.is_client() {
         health["client"] = ok.clone();
     }
     if wants("server") && cx.server.is_some() {

@@ -11,7 +11,7 @@ use super::answer::{self, Answer};
 use super::body;
 use super::context::Context;
 use super::error::HttpError;
-use super::local::{LocalError, LogRequest, Origin, Piece, Pieces};
+use super::local::{Ended, LocalError, LogRequest, Origin, Piece, Pieces};
 use super::query::Query;
 use crate::model::{AllocId, NodeId};
 use crate::sys::report::Kind;
@@ -41,13 +41,15 @@ pub(super) async fn route(
     }
     match (path, method) {
         ("stats", &Method::GET) => {
-            known_node(cx, query).map_err(HttpError::into_missing)?;
-            let stats = cx.local()?.host_stats().await.map_err(|error| failed(&error))?;
+            let node = node_id(cx, query).map_err(HttpError::into_missing)?;
+            let stats =
+                cx.local()?.host_stats(node.as_ref()).await.map_err(|error| failed(&error))?;
             answer::plain(query, &stats)
         }
         ("gc", &(Method::GET | Method::PUT | Method::POST)) => {
-            known_node(cx, query)?;
-            cx.local()?.gc(None).await.map_err(|error| failed(&error))?;
+            let node = node_id(cx, query)?;
+            let ended = Ended::All(node.as_ref());
+            cx.local()?.gc(ended).await.map_err(|error| failed(&error))?;
             Ok(Body::empty().into_response())
         }
         ("stats" | "gc", _) => Err(HttpError::method()),
@@ -56,13 +58,16 @@ pub(super) async fn route(
     }
 }
 
-/// Whether the node that is asked is one.
-fn known_node(cx: &Context, query: &Query) -> Result<(), HttpError> {
-    let (Some(id), Some(watch)) = (query.given("node_id"), &cx.watch) else { return Ok(()) };
+/// The node that is asked, when one is named.
+fn node_id(cx: &Context, query: &Query) -> Result<Option<NodeId>, HttpError> {
+    let Some(id) = query.given("node_id") else { return Ok(None) };
     check_id("node", id)?;
-    match watch.state().node(&NodeId::from(id)) {
-        Some(_) => Ok(()),
-        None => Err(HttpError::of(Kind::Internal, format!("Unknown node {id}"))),
+    let known = NodeId::from(id);
+    match &cx.watch {
+        Some(watch) if watch.state().node(&known).is_none() => {
+            Err(HttpError::of(Kind::Internal, format!("Unknown node {id}")))
+        }
+        Some(_) | None => Ok(Some(known)),
     }
 }
 
@@ -295,7 +300,7 @@ async fn allocation(
             answer::plain(query, &json!({ "Index": 0 }))
         }
         "gc" => {
-            let collected = cx.local()?.gc(Some(id)).await;
+            let collected = cx.local()?.gc(Ended::Alloc(id)).await;
             collected.map_err(|error| failed(&error).into_internal())?;
             Ok(Body::empty().into_response())
         }

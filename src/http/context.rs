@@ -13,6 +13,8 @@ use crate::state::Watch;
 
 /// What the agent tells of itself.
 pub trait Facts: Send + Sync {
+    /// Whether this agent is a node itself, not only able to ask others.
+    fn is_client(&self) -> bool;
     /// The answer of `/v1/agent/self`.
     fn agent_self(&self) -> Value;
     /// The servers, as `/v1/agent/members` shows them: name, region, data centre, and each member.
@@ -34,7 +36,7 @@ pub struct Context {
     pub server: Option<Server>,
     /// The state, when this agent is a server.
     pub watch: Option<Watch>,
-    /// The client of this agent, when it is one.
+    /// Nodes this agent can ask: its own, and those that are connected.
     pub local: Option<Arc<dyn Local>>,
     /// What the agent tells of itself.
     pub facts: Arc<dyn Facts>,
@@ -65,7 +67,7 @@ impl Context {
         self.watch().map(Watch::state)
     }
 
-    /// The client of this agent, or why it cannot answer.
+    /// The nodes this agent can ask, or why there are none.
     pub(super) fn local(&self) -> Result<&dyn Local, HttpError> {
         self.local.as_deref().ok_or_else(|| HttpError::not_here("client is not enabled"))
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::model::AllocId;
+use crate::model::{AllocId, NodeId};
 use crate::sys::report::Kind;
 
 /// Why a node did not do it.
@@ -130,6 +130,15 @@ pub struct ExecRequest {
     pub tty: bool,
 }
 
+/// What is removed of what ended.
+#[derive(Debug, Clone, Copy)]
+pub enum Ended<'a> {
+    /// This allocation.
+    Alloc(&'a AllocId),
+    /// Every one of a node; of this agent's own when none is named.
+    All(Option<&'a NodeId>),
+}
+
 /// A node, as the API needs it.
 pub trait Local: fmt::Debug + Send + Sync {
     /// The files of a directory below the allocation's.
@@ -171,8 +180,8 @@ pub trait Local: fmt::Debug + Send + Sync {
         alloc: &'a AllocId,
         task: Option<&'a str>,
     ) -> BoxFuture<'a, LocalResult<Value>>;
-    /// What the host uses, as `HostStats`.
-    fn host_stats(&self) -> BoxFuture<'_, LocalResult<Value>>;
+    /// What the host of a node uses, as `HostStats`; of this agent's own when none is named.
+    fn host_stats<'a>(&'a self, node: Option<&'a NodeId>) -> BoxFuture<'a, LocalResult<Value>>;
     /// Starts tasks again: one, all that run (`None`), or all whatever they do.
     fn restart<'a>(
         &'a self,
@@ -187,8 +196,8 @@ pub trait Local: fmt::Debug + Send + Sync {
         task: Option<&'a str>,
         signal: &'a str,
     ) -> BoxFuture<'a, LocalResult<()>>;
-    /// Removes an allocation that ended, or all such.
-    fn gc<'a>(&'a self, alloc: Option<&'a AllocId>) -> BoxFuture<'a, LocalResult<()>>;
+    /// Removes what ended.
+    fn gc<'a>(&'a self, ended: Ended<'a>) -> BoxFuture<'a, LocalResult<()>>;
     /// Runs a command in a task.
     fn exec<'a>(
         &'a self,

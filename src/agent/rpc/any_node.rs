@@ -9,7 +9,7 @@ use super::nodes::Nodes;
 use super::remote_node::RemoteNode;
 use crate::http::Local;
 use crate::http::local::{
-    ExecRequest, ExecSession, FileInfo, LocalError, LocalResult, LogRequest, Origin, Pieces,
+    Ended, ExecRequest, ExecSession, FileInfo, LocalError, LocalResult, LogRequest, Origin, Pieces,
 };
 use crate::model::{AllocId, Node, NodeId, NodeStatus};
 use crate::server::Server;
@@ -33,25 +33,28 @@ impl AnyNode {
             let text = format!("Unknown allocation \"{alloc}\"");
             return Err(LocalError { kind: Kind::NotFound, text });
         };
-        if let Some((_, own)) = self.own.as_ref().filter(|(id, _)| *id == known.node_id) {
+        self.node(Some(&known.node_id))
+    }
+
+    /// A node; this agent's own when none is named.
+    fn node(&self, id: Option<&NodeId>) -> LocalResult<Arc<dyn Local>> {
+        let own = self.own.as_ref().filter(|(own, _)| id.is_none_or(|id| id == own));
+        if let Some((_, own)) = own {
             return Ok(Arc::clone(own));
         }
-        let Some(node) = state.node(&known.node_id) else {
-            let text = format!("Unknown node \"{}\"", known.node_id);
+        let Some(id) = id else {
+            let text = "client is not enabled: name a node with `node_id`".to_owned();
+            return Err(LocalError { kind: Kind::Invalid, text });
+        };
+        let state = self.server.state();
+        let Some(node) = state.node(id) else {
+            let text = format!("Unknown node \"{id}\"");
             return Err(LocalError { kind: Kind::NotFound, text });
         };
         match self.nodes.line(node) {
             Some(line) => Ok(Arc::new(RemoteNode { line, tasks: self.tasks.clone() })),
             None => Err(LocalError { kind: Kind::Unavailable, text: no_path(node) }),
         }
-    }
-
-    /// This agent's own node, for questions that name no allocation.
-    fn own(&self) -> LocalResult<&Arc<dyn Local>> {
-        self.own.as_ref().map(|(_, own)| own).ok_or_else(|| LocalError {
-            kind: Kind::NotFound,
-            text: "client is not enabled".to_owned(),
-        })
     }
 }
 
@@ -119,8 +122,8 @@ impl Local for AnyNode {
         async move { self.of(alloc)?.alloc_stats(alloc, task).await }.boxed()
     }
 
-    fn host_stats(&self) -> BoxFuture<'_, LocalResult<Value>> {
-        async move { self.own()?.host_stats().await }.boxed()
+    fn host_stats<'a>(&'a self, node: Option<&'a NodeId>) -> BoxFuture<'a, LocalResult<Value>> {
+        async move { self.node(node)?.host_stats(node).await }.boxed()
     }
 
     fn restart<'a>(
@@ -141,11 +144,11 @@ impl Local for AnyNode {
         async move { self.of(alloc)?.signal(alloc, task, signal).await }.boxed()
     }
 
-    fn gc<'a>(&'a self, alloc: Option<&'a AllocId>) -> BoxFuture<'a, LocalResult<()>> {
+    fn gc<'a>(&'a self, ended: Ended<'a>) -> BoxFuture<'a, LocalResult<()>> {
         async move {
-            match alloc {
-                Some(id) => self.of(id)?.gc(alloc).await,
-                None => self.own()?.gc(None).await,
+            match ended {
+                Ended::Alloc(id) => self.of(id)?.gc(ended).await,
+                Ended::All(node) => self.node(node)?.gc(ended).await,
             }
         }
         .boxed()

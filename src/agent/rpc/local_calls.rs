@@ -15,7 +15,7 @@ use super::local_wire::{Answer, Question, Told};
 use super::{Body, RpcError, whole};
 use crate::http::Local;
 use crate::http::local::{
-    ExecInput, ExecOutput, ExecRequest, ExecSession, LocalError, LocalResult, Pieces,
+    Ended, ExecInput, ExecOutput, ExecRequest, ExecSession, LocalError, LocalResult, Pieces,
 };
 use crate::sys::report::Kind;
 use crate::sys::tasks::Tasks;
@@ -84,14 +84,17 @@ async fn simple(local: &dyn Local, question: Question) -> LocalResult<Value> {
         Question::Ls { alloc, path } => json(&local.ls(&alloc, &path).await?),
         Question::Stat { alloc, path } => json(&local.stat(&alloc, &path).await?),
         Question::AllocStats { alloc, task } => local.alloc_stats(&alloc, task.as_deref()).await,
-        Question::HostStats => local.host_stats().await,
+        Question::HostStats => local.host_stats(None).await,
         Question::Restart { alloc, task, all } => {
             local.restart(&alloc, task.as_deref(), all).await.map(|()| Value::Null)
         }
         Question::Signal { alloc, task, signal } => {
             local.signal(&alloc, task.as_deref(), &signal).await.map(|()| Value::Null)
         }
-        Question::Gc { alloc } => local.gc(alloc.as_ref()).await.map(|()| Value::Null),
+        Question::Gc { alloc } => {
+            let ended = alloc.as_ref().map_or(Ended::All(None), Ended::Alloc);
+            local.gc(ended).await.map(|()| Value::Null)
+        }
         Question::Read { .. }
         | Question::Stream { .. }
         | Question::Logs { .. }

@@ -18,10 +18,10 @@ use super::local_wire::{Answer, Question, Told, failure};
 use super::{Body, RpcError, whole};
 use crate::http::Local;
 use crate::http::local::{
-    ExecInput, ExecOutput, ExecRequest, ExecSession, FileInfo, LocalError, LocalResult, LogRequest,
-    Origin, Piece, Pieces,
+    Ended, ExecInput, ExecOutput, ExecRequest, ExecSession, FileInfo, LocalError, LocalResult,
+    LogRequest, Origin, Piece, Pieces,
 };
-use crate::model::AllocId;
+use crate::model::{AllocId, NodeId};
 use crate::sys::report::Kind;
 use crate::sys::tasks::Tasks;
 
@@ -200,7 +200,7 @@ impl Local for RemoteNode {
         self.value(Question::AllocStats { alloc: alloc.clone(), task }).boxed()
     }
 
-    fn host_stats(&self) -> BoxFuture<'_, LocalResult<Value>> {
+    fn host_stats<'a>(&'a self, _: Option<&'a NodeId>) -> BoxFuture<'a, LocalResult<Value>> {
         self.value(Question::HostStats).boxed()
     }
 
@@ -226,8 +226,12 @@ impl Local for RemoteNode {
         async move { self.value(question).await.map(drop) }.boxed()
     }
 
-    fn gc<'a>(&'a self, alloc: Option<&'a AllocId>) -> BoxFuture<'a, LocalResult<()>> {
-        let question = Question::Gc { alloc: alloc.cloned() };
+    fn gc<'a>(&'a self, ended: Ended<'a>) -> BoxFuture<'a, LocalResult<()>> {
+        let alloc = match ended {
+            Ended::Alloc(alloc) => Some(alloc.clone()),
+            Ended::All(_) => None,
+        };
+        let question = Question::Gc { alloc };
         async move { self.value(question).await.map(drop) }.boxed()
     }
 

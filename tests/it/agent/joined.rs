@@ -49,6 +49,17 @@ fn a_client_that_is_no_server_runs_jobs_and_is_served_through_one() {
     let stats = server.api(&format!("/v1/client/allocation/{alloc}/stats"));
     assert!(stats["Tasks"]["main"].is_object(), "{stats}");
 
+    let node = server.api("/v1/nodes")[0]["ID"].as_str().unwrap().to_owned();
+    let stats = server.api(&format!("/v1/client/stats?node_id={node}"));
+    assert!(stats["Memory"]["Total"].as_u64() > Some(0), "{stats}");
+    let whose = server.cli(&["operator", "api", "/v1/client/stats"]);
+    let said = [whose.stdout, whose.stderr].concat();
+    assert!(String::from_utf8_lossy(&said).contains("name a node"), "a server has no node");
+
+    assert_eq!(server.api("/v1/agent/health").get("client"), None);
+    let health = client.cli(&["operator", "api", "/v1/agent/health?type=client"]);
+    assert!(health.status.success() && String::from_utf8_lossy(&health.stdout).contains("client"));
+
     server.ok(&["alloc", "signal", "-s", "SIGINT", &alloc]);
     eventually("the signal ended it, and it was started again", || {
         let again = server.cli(&["alloc", "fs", &alloc, "alloc/pid"]);

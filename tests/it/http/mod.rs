@@ -12,6 +12,10 @@ use tower::ServiceExt as _;
 struct Alone;
 
 impl Facts for Alone {
+    fn is_client(&self) -> bool {
+        false
+    }
+
     fn agent_self(&self) -> Value {
         json!({ "config": {} })
     }

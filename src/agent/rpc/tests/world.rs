@@ -17,10 +17,10 @@ use super::super::{RpcError, call::Line};
 use crate::agent::config::TlsFiles;
 use crate::http::Local;
 use crate::http::local::{
-    ExecInput, ExecOutput, ExecRequest, ExecSession, FileInfo, LocalError, LocalResult, LogRequest,
-    Origin, Piece, Pieces,
+    Ended, ExecInput, ExecOutput, ExecRequest, ExecSession, FileInfo, LocalError, LocalResult,
+    LogRequest, Origin, Piece, Pieces,
 };
-use crate::model::{AllocId, Node};
+use crate::model::{AllocId, Node, NodeId};
 use crate::raft::{self, RaftConfig};
 use crate::server::{Server, ServerConfig};
 use crate::sys::report::Kind;
@@ -188,7 +188,7 @@ impl Local for FakeNode {
         async { Ok(Value::String(task)) }.boxed()
     }
 
-    fn host_stats(&self) -> BoxFuture<'_, LocalResult<Value>> {
+    fn host_stats<'a>(&'a self, _: Option<&'a NodeId>) -> BoxFuture<'a, LocalResult<Value>> {
         not_found()
     }
 
@@ -210,7 +210,7 @@ impl Local for FakeNode {
         not_found()
     }
 
-    fn gc<'a>(&'a self, _: Option<&'a AllocId>) -> BoxFuture<'a, LocalResult<()>> {
+    fn gc<'a>(&'a self, _: Ended<'a>) -> BoxFuture<'a, LocalResult<()>> {
         async { Ok(()) }.boxed()
     }
 
