@@ -189,7 +189,7 @@ fn local(
 ) -> Option<Arc<dyn Local>> {
     let own = node.map(|node| {
         let told = node.node();
-        let local: Arc<dyn Local> = Arc::new(OwnNode { node, tasks: tasks.clone() });
+        let local: Arc<dyn Local> = Arc::new(OwnNode::new(node, tasks.clone()));
         (told, local)
     });
     match (server, own) {
@@ -350,11 +350,19 @@ fn cores(text: &str) -> anyhow::Result<Vec<u16>> {
 fn parts(config: &Config, settings: &config::ClientConfig) -> anyhow::Result<Parts> {
     let registry = RegistryConfig {
         insecure: settings.insecure_registries.clone(),
+        docker_config: docker_config(settings),
         ..RegistryConfig::default()
     };
     let store = StoreConfig { registry, ..StoreConfig::default() };
     let images = Store::open(&config.data_dir.join("images"), store)?;
     Ok(Parts { drivers: Drivers::new(driver_settings(settings)), images: Some(images) })
+}
+
+/// The docker `config.json` with the credentials of registries. Nomad: `auth { config = "…" }` of the docker plugin.
+fn docker_config(settings: &config::ClientConfig) -> Option<PathBuf> {
+    let plugins = ["docker", "container"].iter().filter_map(|name| settings.plugins.get(*name));
+    let path = plugins.filter_map(|config| config.get("auth")?.get("config")?.as_str()).next()?;
+    Some(PathBuf::from(path))
 }
 
 /// The bridge and its subnets; none without root.

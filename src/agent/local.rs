@@ -12,12 +12,14 @@ use serde_json::Value;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
+use super::images::OwnImages;
 use crate::client::{ClientError, Local as Node};
 use crate::driver::{ExecEvent, ExecRequest as DriverRequest, TerminalSize};
 use crate::http::local::{
     Ended, ExecInput, ExecOutput, ExecRequest, ExecSession, FileInfo, Local, LocalError,
     LocalResult, LogRequest, Origin, Piece, Pieces,
 };
+use crate::http::local_images::Images;
 use crate::logs::Stream;
 use crate::logs::follow::{Follow, Origin as LogOrigin, Watch};
 use crate::model::{AllocId, NodeId};
@@ -31,6 +33,8 @@ const PIECE: usize = 64 * 1024;
 #[derive(Debug, Clone)]
 pub(super) struct OwnNode {
     pub(super) node: Node,
+    /// Its images; none on a node that runs no containers.
+    pub(super) images: Option<OwnImages>,
     /// Sessions of commands in tasks.
     pub(super) tasks: Tasks,
 }
@@ -60,6 +64,13 @@ fn to_json<T: serde::Serialize>(value: &T) -> LocalResult<Value> {
 }
 
 impl OwnNode {
+    /// That client, with what it needs to be asked.
+    pub(super) fn new(node: Node, tasks: Tasks) -> Self {
+        let store = node.images().cloned();
+        let images = store.map(|store| OwnImages { node: node.clone(), store });
+        Self { node, images, tasks }
+    }
+
     /// Whether the node that is meant is this one.
     fn check_node(&self, node: Option<&NodeId>) -> LocalResult<()> {
         let own = self.node.node();
@@ -358,5 +369,13 @@ impl Local for OwnNode {
         request: ExecRequest,
     ) -> BoxFuture<'a, LocalResult<ExecSession>> {
         self.open_exec(alloc, request).boxed()
+    }
+
+    fn images(&self) -> LocalResult<&dyn Images> {
+        let images = self.images.as_ref().map(|images| -> &dyn Images { images });
+        images.ok_or_else(|| LocalError {
+            kind: Kind::NotFound,
+            text: "this node keeps no images".to_owned(),
+        })
     }
 }

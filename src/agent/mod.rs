@@ -15,8 +15,10 @@
 pub mod build;
 pub mod config;
 mod facts;
+mod images;
 mod local;
 mod logging;
+pub mod login;
 mod notify;
 mod rpc;
 pub mod run;

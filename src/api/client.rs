@@ -6,8 +6,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::TryStreamExt as _;
 use http::{Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
@@ -113,6 +115,21 @@ impl Answer {
 /// Query parameters, in order.
 pub type Query<'a> = [(&'a str, &'a str)];
 
+/// What a request sends.
+pub type RequestBody = UnsyncBoxBody<Bytes, std::io::Error>;
+
+/// A body that is there as a whole.
+pub fn whole(body: Bytes) -> RequestBody {
+    Full::new(body).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// A body that comes piece by piece.
+pub fn streamed(
+    pieces: impl futures::Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+) -> RequestBody {
+    StreamBody::new(pieces.map_ok(hyper::body::Frame::data)).boxed_unsync()
+}
+
 /// A client of one agent.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -160,6 +177,7 @@ impl Client {
         query: &Query<'_>,
         body: Option<Bytes>,
     ) -> Result<Answer, ClientError> {
+        let body = whole(body.unwrap_or_default());
         let (response, url) = self.request(method, path, query, body).await?;
         let header = response.headers().get("x-nomad-index");
         let index = header.and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok()).unwrap_or(0);
@@ -178,7 +196,18 @@ impl Client {
 
     /// Reads `path` piece by piece, for answers that have no end.
     pub async fn stream(&self, path: &str, query: &Query<'_>) -> Result<Pieces, ClientError> {
-        let (response, url) = self.request(Method::GET, path, query, None).await?;
+        self.exchange(Method::GET, path, query, whole(Bytes::new())).await
+    }
+
+    /// Sends `body` as it comes and reads the answer piece by piece.
+    pub async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        query: &Query<'_>,
+        body: RequestBody,
+    ) -> Result<Pieces, ClientError> {
+        let (response, url) = self.request(method, path, query, body).await?;
         let status = response.status();
         if !status.is_success() {
             let body =
@@ -213,7 +242,7 @@ impl Client {
         method: Method,
         path: &str,
         query: &Query<'_>,
-        body: Option<Bytes>,
+        body: RequestBody,
     ) -> Result<(http::Response<Incoming>, String), ClientError> {
         let url = self.url(path, query);
         let verb = verb(&method);
@@ -226,9 +255,7 @@ impl Client {
         if !self.config.token.is_empty() {
             request = request.header("X-Nomad-Token", &self.config.token);
         }
-        let request = request
-            .body(Full::new(body.unwrap_or_default()))
-            .map_err(|source| failed(source.into()))?;
+        let request = request.body(body).map_err(|source| failed(source.into()))?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|source| failed(source.into()))?;

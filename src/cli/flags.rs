@@ -112,6 +112,10 @@ const TAKES_VALUE: &[&str] = &[
     "node-pool",
     "alloc-dir",
     "state-dir",
+    "platform",
+    "username",
+    "auth",
+    "name",
 ];
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod exit;
 mod flags;
 mod format;
 mod frames;
+mod image;
 mod job;
 mod monitor;
 mod node;
@@ -58,6 +59,9 @@ enum Command {
     /// Work with evaluations
     #[command(subcommand)]
     Eval(eval::Command),
+    /// Work with the images of the node
+    #[command(subcommand)]
+    Image(image::Command),
     /// Work with jobs
     #[command(subcommand)]
     Job(job::Command),
@@ -185,6 +189,7 @@ async fn perform(command: Command, connection: &Connection) -> Outcome {
         Command::Alloc(command) => alloc::run(command, connection).await,
         Command::Deployment(command) => deployment::run(command, connection).await,
         Command::Eval(command) => eval::run(command, connection).await,
+        Command::Image(command) => image::run(command, connection).await,
         Command::Job(command) => job::perform(command, connection).await,
         Command::Node(command) => node::run(command, connection).await,
         Command::Operator(command) => operator::run(command, connection).await,

@@ -31,6 +31,11 @@ pub(super) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()
 }
 
+/// Whether stderr is a terminal.
+pub(super) fn is_error_terminal() -> bool {
+    std::io::stderr().is_terminal()
+}
+
 /// Columns with at least two spaces between them; the first row is the header. No trailing spaces but those
 /// of an empty last column, as Nomad's tables have them.
 pub(super) fn table<R: AsRef<[String]>>(rows: &[R]) -> String {

@@ -59,7 +59,7 @@ pub(super) async fn route(
 }
 
 /// The node that is asked, when one is named.
-fn node_id(cx: &Context, query: &Query) -> Result<Option<NodeId>, HttpError> {
+pub(super) fn node_id(cx: &Context, query: &Query) -> Result<Option<NodeId>, HttpError> {
     let Some(id) = query.given("node_id") else { return Ok(None) };
     check_id("node", id)?;
     let known = NodeId::from(id);

@@ -26,6 +26,19 @@ impl HttpError {
         Self { status, text: text.into() }
     }
 
+    /// With the code that says what it is, on routes that Nomad does not have.
+    pub(super) fn ours(kind: Kind, text: impl Into<String>) -> Self {
+        let status = match kind {
+            Kind::Invalid => StatusCode::BAD_REQUEST,
+            Kind::NotFound => StatusCode::NOT_FOUND,
+            Kind::Conflict => StatusCode::CONFLICT,
+            Kind::Denied => StatusCode::FORBIDDEN,
+            Kind::Busy | Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self { status, text: text.into() }
+    }
+
     /// An error of another room, with its causes.
     pub(super) fn from_error(kind: Kind, error: &(dyn std::error::Error + 'static)) -> Self {
         Self::of(kind, report::chain(error))

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::local_images::Images;
 use crate::model::{AllocId, NodeId};
 use crate::sys::report::Kind;
 
@@ -204,4 +205,9 @@ pub trait Local: fmt::Debug + Send + Sync {
         alloc: &'a AllocId,
         request: ExecRequest,
     ) -> BoxFuture<'a, LocalResult<ExecSession>>;
+    /// Its images, or why they cannot be had here.
+    fn images(&self) -> LocalResult<&dyn Images> {
+        let text = "a node's images are asked for at its own agent".to_owned();
+        Err(LocalError { kind: Kind::NotFound, text })
+    }
 }

@@ -18,6 +18,7 @@ mod deployments;
 mod error;
 mod evaluations;
 mod exec;
+mod images;
 mod job_scale;
 mod job_statuses;
 mod job_versions;
@@ -25,6 +26,7 @@ mod job_write;
 mod jobs;
 mod list;
 pub mod local;
+pub mod local_images;
 mod namespaces;
 mod node_pools;
 mod nodes;
@@ -113,6 +115,9 @@ async fn client_route(cx: Context, request: Request<Body>, path: &str, query: &Q
             HttpError::of(crate::sys::report::Kind::Internal, text)
         })?;
         return exec::run(&cx, upgrade, id, query);
+    }
+    if let Some(rest) = path.strip_prefix("images") {
+        return images::route(&cx, request, rest, query).await;
     }
     let sent = axum::body::to_bytes(request.into_body(), MAX_BODY)
         .await

@@ -63,7 +63,7 @@ struct Entry {
 }
 
 /// What docker's `config.json` says for `registry`; `Anonymous` when it says nothing.
-pub(super) fn lookup(config: &[u8], registry: &str) -> Result<Auth, CredentialsError> {
+pub fn lookup(config: &[u8], registry: &str) -> Result<Auth, CredentialsError> {
     let raw: Raw = serde_json::from_slice(config).map_err(CredentialsError::Json)?;
     let Some((key, entry)) = raw.auths.into_iter().find(|(key, _)| host(key) == registry) else {
         return Ok(Auth::Anonymous);

@@ -51,6 +51,12 @@ pub enum ImageError {
     NotPresent { image: String },
     #[error("image `{image}` is in use")]
     InUse { image: String },
+    #[error("image archive is longer than {most} bytes")]
+    TooLong { most: u64 },
+    #[error(
+        "image archive does not fit in `{path}`: {free} bytes are free there, of which {reserve} must stay free"
+    )]
+    NoRoom { path: PathBuf, free: u64, reserve: u64 },
     #[error("image `{image}` was given up because the agent stops")]
     Stopped { image: String },
     #[error("image store `{path}` is used by another process")]
@@ -91,10 +97,11 @@ impl ImageError {
             Self::Local { .. }
             | Self::Manifest { .. }
             | Self::Config { .. }
-            | Self::System { .. } => Kind::Invalid,
+            | Self::System { .. }
+            | Self::TooLong { .. } => Kind::Invalid,
             Self::NotPresent { .. } => Kind::NotFound,
             Self::InUse { .. } | Self::Locked { .. } => Kind::Conflict,
-            Self::Stopped { .. } => Kind::Unavailable,
+            Self::Stopped { .. } | Self::NoRoom { .. } => Kind::Unavailable,
             Self::Store { .. } => Kind::Internal,
         }
     }

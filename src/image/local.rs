@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::digest::Digest;
 use super::entries::{Entries, Kind, TarError};
 use super::manifest::{Descriptor, Manifest, ManifestError, Platform};
+use super::upload::nameless;
 use crate::sys::fs::open_beneath;
 
 /// Longer JSON than any manifest or configuration is.
@@ -30,6 +31,8 @@ const CONTAINERD_NAME: &str = "io.containerd.image.name";
 pub enum LocalError {
     #[error("cannot open `{0}`")]
     Open(PathBuf, #[source] io::Error),
+    #[error("cannot be decompressed")]
+    Unpack(#[source] io::Error),
     #[error("not a tar archive")]
     Tar(#[source] TarError),
     #[error("has neither `index.json` nor `manifest.json`: it is not an image")]
@@ -122,8 +125,13 @@ impl Tree {
         if !metadata.is_file() {
             return Err(open(io::Error::other("neither a file nor a directory")));
         }
-        let mut file = File::open(path).map_err(open)?;
-        if let Some(plain) = decompressed(&file, scratch, most).map_err(open)? {
+        Self::archive(File::open(path).map_err(open)?, scratch, most)
+    }
+
+    /// The same for a tar archive that is open.
+    pub(super) fn archive(mut file: File, scratch: &Path, most: u64) -> Result<Self, LocalError> {
+        file.seek(SeekFrom::Start(0)).map_err(LocalError::Unpack)?;
+        if let Some(plain) = decompressed(&file, scratch, most).map_err(LocalError::Unpack)? {
             file = plain;
         }
         let index = index(&file)?;
@@ -390,12 +398,7 @@ fn decompressed(file: &File, scratch: &Path, most: u64) -> io::Result<Option<Fil
         [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::stream::read::Decoder::new(file)?),
         _ => return Ok(None),
     };
-    let fd = nix::fcntl::open(
-        scratch,
-        OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC,
-        Mode::from_bits_truncate(0o600),
-    )?;
-    let mut plain = File::from(fd);
+    let mut plain = nameless(scratch)?;
     let copied = io::copy(&mut reader.by_ref().take(most), &mut plain)?;
     if copied == most && reader.read(&mut [0])? > 0 {
         return Err(io::Error::other(format!("unpacks to more than {most} bytes")));

@@ -37,9 +37,10 @@ mod registry;
 mod remove;
 mod store;
 mod unpack;
+mod upload;
 
 pub use config::ImageConfig;
-pub use credentials::Auth;
+pub use credentials::{Auth, CredentialsError, lookup as docker_login};
 pub use digest::{Digest, DigestError};
 pub use error::ImageError;
 pub use layers::LayerError;
@@ -49,3 +50,4 @@ pub use reference::{Name, Reference, ReferenceError};
 pub use registry::{RegistryConfig, RegistryError};
 pub use store::{Image, PullPolicy, Removed, Request, Store, StoreConfig, Summary};
 pub use unpack::UnpackLimit;
+pub use upload::Upload;

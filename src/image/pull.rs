@@ -6,8 +6,9 @@
 //! The image is pinned before its first layer is fetched and published after its last, so garbage collection and other
 //! pulls never see half of one.
 
+use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -30,6 +31,13 @@ use super::store::{Image, Inner, Lease, Request, Store, blocking};
 const WAITING_CHUNKS: usize = 32;
 /// As many layers of one image are asked for at once; the store's slots bound them over all images.
 const LAYERS_AHEAD: usize = 3;
+
+/// Files that hold images.
+pub(super) enum Files {
+    Path(PathBuf),
+    /// An archive that was received.
+    Received(File),
+}
 
 /// What an image is made of, and where that is.
 struct Wanted {
@@ -60,12 +68,12 @@ pub(super) async fn pull(
         Reference::Layout { path, tag } | Reference::OciArchive { path, tag } => {
             let tag = tag.clone();
             let find = move |tree: &Tree| tree.oci_image(tag.as_deref(), &platform);
-            from_files(inner, &image, path, find).await?.into()
+            from_files(inner, &image, Files::Path(path.clone()), find).await?.into()
         }
         Reference::DockerArchive { path, name } => {
             let name = name.clone();
             let find = move |tree: &Tree| tree.docker_image(name.as_deref(), &platform);
-            from_files(inner, &image, path, find).await?.into()
+            from_files(inner, &image, Files::Path(path.clone()), find).await?.into()
         }
         Reference::Id(_) => return Err(ImageError::NotPresent { image }),
     };
@@ -75,13 +83,16 @@ pub(super) async fn pull(
 /// Takes every image of an archive or a layout directory.
 pub(super) async fn load(
     store: &Store,
-    path: &Path,
+    files: Files,
     name: Option<&Reference>,
     progress: &Progress,
 ) -> Result<Vec<Image>, ImageError> {
     let inner = &store.inner;
-    let image = path.display().to_string();
-    let found = from_files(inner, &image, path, |tree| tree.images(&Platform::host())).await?;
+    let image = match &files {
+        Files::Path(path) => path.display().to_string(),
+        Files::Received(_) => "archive".to_owned(),
+    };
+    let found = from_files(inner, &image, files, |tree| tree.images(&Platform::host())).await?;
     if name.is_some() && found.len() != 1 {
         let names: Vec<String> = found.iter().flat_map(|found| found.names.clone()).collect();
         return Err(ImageError::Local { image, source: LocalError::Several(names.join(", ")) });
@@ -111,18 +122,20 @@ impl From<Found> for Wanted {
 async fn from_files<T, F>(
     inner: &Arc<Inner>,
     image: &str,
-    path: &Path,
+    files: Files,
     find: F,
 ) -> Result<T, ImageError>
 where
     T: Send + 'static,
     F: FnOnce(&Tree) -> Result<T, LocalError> + Send + 'static,
 {
-    let (path, scratch, most, name) =
-        (path.to_owned(), inner.disk.tmp(), inner.config.limit.bytes, image.to_owned());
+    let (scratch, most, name) = (inner.disk.tmp(), inner.config.limit.bytes, image.to_owned());
     blocking(image, move || {
-        Tree::open(&path, &scratch, most)
-            .and_then(|tree| find(&tree))
+        let tree = match files {
+            Files::Path(path) => Tree::open(&path, &scratch, most),
+            Files::Received(file) => Tree::archive(file, &scratch, most),
+        };
+        tree.and_then(|tree| find(&tree))
             .map_err(|source| ImageError::Local { image: name, source })
     })
     .await

@@ -15,9 +15,11 @@ use super::disk::Disk;
 use super::error::ImageError;
 use super::manifest::Platform;
 use super::progress::Progress;
+use super::pull::Files;
 use super::reference::Reference;
 use super::registry::{Registries, RegistryConfig};
 use super::unpack::UnpackLimit;
+use super::upload::Upload;
 use crate::sys::clock;
 
 /// Layers fetched and unpacked at once, over all images.
@@ -342,7 +344,23 @@ impl Store {
         name: Option<&Reference>,
         progress: &Progress,
     ) -> Result<Vec<Image>, ImageError> {
-        super::pull::load(self, path, name, progress).await
+        super::pull::load(self, Files::Path(path.to_owned()), name, progress).await
+    }
+
+    /// Begins to receive an archive for [`Store::load_upload`].
+    pub fn upload(&self) -> Result<Upload, ImageError> {
+        Upload::begin(self.inner.disk.tmp(), self.inner.config.limit.bytes)
+    }
+
+    /// As [`Store::load`], of an archive that was received.
+    pub async fn load_upload(
+        &self,
+        upload: Upload,
+        name: Option<&Reference>,
+        progress: &Progress,
+    ) -> Result<Vec<Image>, ImageError> {
+        let file = upload.end().await?;
+        super::pull::load(self, Files::Received(file), name, progress).await
     }
 
     /// Every image, by id.
@@ -361,17 +379,22 @@ impl Store {
     /// Takes the name away, and with its last name the image; an id takes the image with all its names. Refused
     /// while the image is in use.
     pub async fn remove(&self, reference: &Reference) -> Result<Removed, ImageError> {
-        let name = reference.to_string();
-        let (inner, by) = (Arc::clone(&self.inner), reference.clone());
+        self.remove_for(&Request::new(reference.clone())).await
+    }
+
+    /// As [`Store::remove`], of the image that `request` leads to; its platform counts.
+    pub async fn remove_for(&self, request: &Request) -> Result<Removed, ImageError> {
+        let name = request.name();
+        let (inner, by, named) = (Arc::clone(&self.inner), request.reference.clone(), name.clone());
         let removed = blocking(&name, move || {
             let mut catalog = inner.catalog();
             let removal = match &by {
                 Reference::Id(id) => catalog.remove_image(id),
-                by => catalog.remove_name(&by.to_string()),
+                _ => catalog.remove_name(&named),
             };
             let removal = removal.map_err(|kept| match kept {
-                Kept::Unknown => ImageError::NotPresent { image: by.to_string() },
-                Kept::InUse => ImageError::InUse { image: by.to_string() },
+                Kept::Unknown => ImageError::NotPresent { image: named.clone() },
+                Kept::InUse => ImageError::InUse { image: named.clone() },
             })?;
             take_away(&inner.disk, &removal)
         })

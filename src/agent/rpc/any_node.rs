@@ -11,6 +11,7 @@ use crate::http::Local;
 use crate::http::local::{
     Ended, ExecRequest, ExecSession, FileInfo, LocalError, LocalResult, LogRequest, Origin, Pieces,
 };
+use crate::http::local_images::Images;
 use crate::model::{AllocId, Node, NodeId, NodeStatus};
 use crate::server::Server;
 use crate::sys::report::Kind;
@@ -160,5 +161,9 @@ impl Local for AnyNode {
         request: ExecRequest,
     ) -> BoxFuture<'a, LocalResult<ExecSession>> {
         async move { self.of(alloc)?.exec(alloc, request).await }.boxed()
+    }
+
+    fn images(&self) -> LocalResult<&dyn Images> {
+        self.own()?.images()
     }
 }

@@ -19,8 +19,10 @@ use super::alloc::order::AllocLine;
 use super::error::ClientError;
 use super::run::Lines;
 use super::site::Site;
+use super::task::order::TaskLine;
 use crate::driver::{ExecRequest, ExecSession, TaskHandle};
-use crate::model::{Allocation, Node};
+use crate::image::{Digest, Store};
+use crate::model::{AllocId, Allocation, Node};
 
 /// The client of this agent, for those who ask it something. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -30,6 +32,19 @@ pub struct Local {
     pub(super) registered: watch::Receiver<u64>,
     /// A change goes to the servers.
     pub(super) node: watch::Sender<Arc<Node>>,
+}
+
+/// A task that an image is kept for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageUser {
+    /// The image.
+    pub image: Digest,
+    /// The allocation.
+    pub alloc: AllocId,
+    /// Its job.
+    pub job: String,
+    /// The task.
+    pub task: String,
 }
 
 impl Local {
@@ -47,6 +62,26 @@ impl Local {
     /// An allocation of this node, as the servers gave it.
     pub fn alloc(&self, id: &str) -> Result<Arc<Allocation>, ClientError> {
         Ok(Arc::clone(&self.line(id)?.view.borrow().alloc))
+    }
+
+    /// The images of this node; none on a node that runs no containers.
+    pub fn images(&self) -> Option<&Store> {
+        self.site.images.as_ref()
+    }
+
+    /// Which tasks images are kept for.
+    pub fn image_users(&self) -> Vec<ImageUser> {
+        let lines = self.lines.borrow();
+        let of_line = |line: &AllocLine| -> Vec<ImageUser> {
+            let alloc = Arc::clone(&line.view.borrow().alloc);
+            let user = |(task, line): (&String, &TaskLine)| {
+                let image = line.view.borrow().image?;
+                let (alloc, job) = (alloc.id.clone(), alloc.job_id.clone());
+                Some(ImageUser { image, alloc, job, task: task.clone() })
+            };
+            line.tasks.iter().filter_map(user).collect()
+        };
+        lines.values().flat_map(of_line).collect()
     }
 
     fn line(&self, id: &str) -> Result<AllocLine, ClientError> {

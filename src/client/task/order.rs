@@ -10,6 +10,7 @@ use super::restart::Ending;
 use crate::client::alloc::lifecycle::Report;
 use crate::client::error::ClientError;
 use crate::driver::TaskHandle;
+use crate::image::Digest;
 use crate::model::{Allocation, TaskState};
 
 /// What a task is told.
@@ -46,6 +47,8 @@ pub(in crate::client) struct View {
     pub handle: Option<TaskHandle>,
     /// Whether a signal, a restart or an exec session makes sense.
     pub running: bool,
+    /// The image that is kept for it.
+    pub image: Option<Digest>,
 }
 
 /// A task's mailbox, and how it is.

@@ -149,6 +149,7 @@ impl Runner {
             report: Report { stand: Stand::Waiting, rounds: 0 },
             handle: None,
             running: false,
+            image: None,
         };
         let mut runner = Self {
             site,
@@ -416,6 +417,7 @@ impl Runner {
             report: Report { stand, rounds: self.life.rounds() },
             handle: self.handle.clone(),
             running: self.life.is_running(),
+            image: self.image.as_ref().map(|image| image.id),
         };
         self.out.send_replace(view);
         self.changed.notify_one();

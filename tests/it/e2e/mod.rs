@@ -125,6 +125,11 @@ plugin "mock_driver" {{
         &self.address
     }
 
+    /// The agent's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     /// Kills the agent's own process; its tasks go on.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

@@ -13,8 +13,8 @@ use super::fixture::{
 };
 
 /// docker's registry on a port of its own, ended by its pid.
-struct Registry {
-    host: String,
+pub(super) struct Registry {
+    pub(super) host: String,
     child: Child,
     _dir: tempfile::TempDir,
 }
@@ -29,7 +29,7 @@ impl Drop for Registry {
 
 impl Registry {
     /// Started, unless it is not installed.
-    fn start(users: Option<&str>) -> Option<Self> {
+    pub(super) fn start(users: Option<&str>) -> Option<Self> {
         if !is_root() {
             return None;
         }
