@@ -363,7 +363,7 @@ async fn unpack<R: Read + Send + 'static>(
     blocking(image, move || {
         let refused = |source| ImageError::Layer { image: name.clone(), layer: expected.diff_id, source: Box::new(source) };
         let staged = Staged::new(inner.disk.scratch()?)?;
-        let clone = |file: &std::fs::File| file.try_clone().map_err(LayerError::Store).map_err(refused);
+        let clone = |file: &File| file.try_clone().map_err(LayerError::Store).map_err(refused);
         let (root, discard) = (clone(&staged.root)?, clone(&staged.discard)?);
         let blob = Telling { reader: blob, layer: expected.diff_id, progress: told.clone() };
         let unpacked = layers::unpack(blob, &expected, root, discard, inner.config.limit).map_err(refused)?;

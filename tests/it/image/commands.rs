@@ -293,9 +293,9 @@ fn an_image_that_an_allocation_uses_stays() {
     };
     refusals(&agent);
     let listed = agent.ok(&["image", "list"]);
-    let row = listed.lines().find(|line| line.contains("used:1")).unwrap();
+    let row = listed.lines().find(|line| line.contains("/used:1")).unwrap();
     assert!(row.ends_with(&alloc[..8]), "{listed}");
-    assert_eq!(agent.ok(&["image", "gc"]), "Removed 1 image and 1 layer: 5 B freed\n");
+    assert_eq!(agent.ok(&["image", "gc"]), "Removed 1 image and 1 layer: 2.0 KiB freed\n");
     assert_eq!(images(&agent).len(), 1);
     // An agent that was killed and came back knows it still.
     agent.kill();
@@ -474,4 +474,44 @@ fn the_routes_refuse_what_they_are_not_for() {
     assert!(api(&["/v1/client/images/load?path=here", "-X", "PUT"]).contains("must be absolute"));
     let own = agent.api("/v1/nodes")[0]["ID"].as_str().unwrap().to_owned();
     assert_eq!(agent.api(&format!("/v1/client/images?node_id={own}")), serde_json::json!([]));
+}
+
+#[test]
+fn the_commands_of_the_readme_do_what_it_says() {
+    let Some(registry) = Registry::start(None) else { return };
+    let (agent, image) = (agent(&registry.host), busybox_with(Compression::Gzip));
+    let name = push(&registry, &image, agent.dir(), "app:1", &[]);
+    fs::write(agent.dir().join("password.txt"), "secret\n").unwrap();
+    let layout = fs::read_dir(agent.dir()).unwrap().map(|entry| entry.unwrap().path());
+    let layout = layout.into_iter().find(|path| path.join("oci-layout").exists()).unwrap();
+    let archive = agent.dir().join("app.tar");
+    skopeo(&[
+        "copy",
+        &format!("oci:{}:v1", layout.display()),
+        &format!("docker-archive:{}:app:1", archive.display()),
+    ]);
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let programs = Path::new(env!("CARGO_BIN_EXE_stead")).parent().unwrap();
+    let mut told = Vec::new();
+    for line in readme.lines().filter(|line| line.starts_with("stead image ")) {
+        let out = Command::new("sh")
+            .args(["-ec", &line.replace("registry.lan:5000", &registry.host)])
+            .env("PATH", format!("{}:/usr/bin:/bin", programs.display()))
+            .env("STEAD_ADDR", agent.address())
+            .current_dir(agent.dir())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(out.status.success(), "{line}: {}", String::from_utf8_lossy(&out.stderr));
+        told.push(String::from_utf8(out.stdout).unwrap());
+    }
+    let [pulled, again, loaded, listed, removed, collected] = told.as_slice() else {
+        panic!("{told:?}")
+    };
+    assert!(pulled.contains(&name) && again.contains(&name), "{pulled}{again}");
+    assert!(loaded.contains("docker.io/library/app:1"), "{loaded}");
+    assert!(listed.contains(&name) && listed.contains("docker.io/library/app:1"), "{listed}");
+    assert!(removed.contains(&name), "{removed}");
+    assert!(collected.starts_with("Removed 1 image "), "{collected}");
+    assert_eq!(images(&agent), Vec::<Value>::new());
 }
