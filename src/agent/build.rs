@@ -360,8 +360,8 @@ fn parts(config: &Config, settings: &config::ClientConfig) -> anyhow::Result<Par
 
 /// The docker `config.json` with the credentials of registries. Nomad: `auth { config = "…" }` of the docker plugin.
 fn docker_config(settings: &config::ClientConfig) -> Option<PathBuf> {
-    let plugins = ["docker", "container"].iter().filter_map(|name| settings.plugins.get(*name));
-    let path = plugins.filter_map(|config| config.get("auth")?.get("config")?.as_str()).next()?;
+    let mut plugins = ["docker", "container"].iter().filter_map(|name| settings.plugins.get(*name));
+    let path = plugins.find_map(|config| config.get("auth")?.get("config")?.as_str())?;
     Some(PathBuf::from(path))
 }
 

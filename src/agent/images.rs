@@ -72,7 +72,7 @@ fn info(summary: Summary, users: &[User]) -> ImageInfo {
     }
 }
 
-fn removed(removed: Removed) -> RemovedImages {
+fn removed(removed: &Removed) -> RemovedImages {
     let images = removed.images.iter().map(Digest::to_string).collect();
     RemovedImages { images, layers: removed.layers, bytes: removed.bytes }
 }
@@ -349,7 +349,7 @@ impl Images for OwnImages {
         async move {
             let request = self.find(image, platform(of.unwrap_or_default())?)?;
             match self.store.remove_for(&request).await {
-                Ok(gone) => Ok(removed(gone)),
+                Ok(gone) => Ok(removed(&gone)),
                 Err(ImageError::InUse { .. }) => Err(self.in_use(&request)),
                 Err(error) => Err(failed(&error)),
             }
@@ -361,7 +361,7 @@ impl Images for OwnImages {
         async move {
             // What is used is pinned, also what a task is only being prepared with.
             let gone = self.store.gc(&BTreeSet::new(), Duration::ZERO).await;
-            gone.map(removed).map_err(|error| failed(&error))
+            gone.map(|gone| removed(&gone)).map_err(|error| failed(&error))
         }
         .boxed()
     }

@@ -16,10 +16,10 @@ const MAX_PASSWORD: u64 = 64 * 1024;
 /// Flags of commands that ask a registry.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Login {
-    /// User name at the registry; also STEAD_REGISTRY_USERNAME
+    /// User name at the registry; also `STEAD_REGISTRY_USERNAME`
     #[arg(long, value_name = "NAME")]
     username: Option<String>,
-    /// Read the password from standard input; otherwise STEAD_REGISTRY_PASSWORD is taken
+    /// Read the password from standard input; otherwise `STEAD_REGISTRY_PASSWORD` is taken
     #[arg(long)]
     password_stdin: bool,
     /// Take the credentials from this docker config.json

@@ -13,7 +13,7 @@ use crate::cli::exit::Outcome;
 /// Fetch an image from a registry, an oci: directory or an archive of the node
 ///
 /// Layers that are there are not fetched again. The password of a registry is read from standard input or from
-/// STEAD_REGISTRY_PASSWORD, never from an argument that others could see.
+/// `STEAD_REGISTRY_PASSWORD`, never from an argument that others could see.
 ///
 ///   stead image pull nginx:1.27
 ///
@@ -21,7 +21,7 @@ use crate::cli::exit::Outcome;
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(in crate::cli) struct Args {
-    /// The image, as jobs name it: nginx:1.27, host:5000/app@sha256:…, oci:/dir:tag, docker-archive:/file.tar
+    /// The image, as jobs name it: `nginx:1.27`, `host:5000/app@sha256:…`, `oci:/dir:tag`, `docker-archive:/file.tar`
     image: String,
     /// For another platform than the node's: os/architecture[/variant]
     #[arg(long)]

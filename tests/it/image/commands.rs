@@ -420,7 +420,7 @@ fn an_upload_or_a_pull_that_is_interrupted_leaves_nothing() {
     load.wait().unwrap();
     wait_until("the archive is gone", || spooled(&agent) == 0 && leftovers(&agent) == 0);
     let noise: Vec<u8> =
-        (0..400_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        (0..400_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect();
     let image = Built::new(vec![Layer::new().file("noise", noise, 0o644).end(Compression::Plain)]);
     fake.serve_image("app", "1", &image);
     let bytes = image.layers[0].bytes.clone();
