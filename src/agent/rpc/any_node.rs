@@ -164,6 +164,12 @@ impl Local for AnyNode {
     }
 
     fn images(&self) -> LocalResult<&dyn Images> {
-        self.own()?.images()
+        match &self.own {
+            Some((_, own)) => own.images(),
+            None => {
+                let text = "this agent is no client: ask for a node's images at its own agent";
+                Err(LocalError { kind: Kind::NotFound, text: text.to_owned() })
+            }
+        }
     }
 }
