@@ -49,13 +49,14 @@ ok "another can be made but not opened" sh -c "! stead alloc exec $web /bin/sh -
 until_ok "a task that eats too much is ended, and people are told why" sh -c "stead alloc status $(alloc hungry) | grep -i 'OOM'"
 
 raw=$(pid_of 'sleep 100000')
+ok "tasks do not have the agent's protection" sh -c "[ \"\$(cat /proc/$httpd/oom_score_adj /proc/$raw/oom_score_adj | sort -u)\" = 0 ]"
 ok "systemd restarts the agent" systemctl restart stead
 until_ok "it answers again" stead node status
 ok "the tasks did not notice" sh -c "[ -d /proc/$httpd ] && [ -d /proc/$raw ] && curl -sf http://127.0.0.1:8080/"
 until_ok "it still counts them as running" sh -c '[ "$(stead operator api /v1/allocations | grep -o "\"ClientStatus\":\"running\"" | wc -l)" = 3 ]'
 ok "logs of before" sh -c "stead alloc logs $(alloc isolated) | grep isolated"
 ok "stead job stop -purge" stead job stop -detach -purge machine
-until_ok "nothing runs any more" sh -c '! pgrep -f "sleep 100000|httpd -f"'
+until_ok "nothing runs any more" sh -c '! pgrep -f "[s]leep 100000|[h]ttpd -f"'
 until_ok "it is collected" sh -c 'stead system gc && [ "$(stead operator api /v1/allocations)" = "[]" ]'
 until_ok "no mount is left" sh -c '! grep -E " /(var/lib|run)/stead/" /proc/mounts'
 until_ok "no network namespace is left" sh -c '[ -z "$(ls /run/stead/netns 2>/dev/null)" ]'

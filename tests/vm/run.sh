@@ -47,11 +47,10 @@ install -m 644 tests/vm/stead.service tests/vm/inside.service "$root/etc/systemd
 ln -s /etc/systemd/system/inside.service "$root/etc/systemd/system/multi-user.target.wants/inside.service"
 ln -s /dev/null "$root/etc/systemd/system/serial-getty@ttyS0.service"
 mkdir -p "$work/files/bin" "$work/files/www"
-cp "$root/bin/busybox" "$work/files/bin/busybox"
 for name in sh httpd sleep cat mknod dd id head; do ln -s busybox "$work/files/bin/$name"; done
 echo "served inside the machine" >"$work/files/www/index.html"
 chmod -R go+rX "$work/files"
-bash examples/image.sh "$root/srv/image" web "$work/files" '["/bin/sh"]'
+bash examples/image.sh "$root/srv/image" web "$work/files" '["/bin/sh"]' busybox-static
 
 kernel=$(ls "$root"/boot/vmlinuz-*)
 initrd=$(ls "$root"/boot/initrd.img-*)

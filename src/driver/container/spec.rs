@@ -110,9 +110,8 @@ fn process(input: &Input<'_>) -> Result<Value, String> {
         "rlimits": rlimits,
         "noNewPrivileges": !plan.is(Trait::NewPrivileges) && !plan.is(Trait::Privileged),
     });
-    if let Some(score) = plan.bounds.oom_score_adj {
-        process["oomScoreAdj"] = json!(score);
-    }
+    // Not the agent's, which is protected.
+    process["oomScoreAdj"] = json!(plan.bounds.oom_score_adj.unwrap_or(0));
     Ok(process)
 }
 

@@ -34,6 +34,7 @@ pub(super) struct Command {
 
 #[expect(unsafe_code, reason = "standard input is a socket here")]
 pub(super) fn exec(dir: &Path) -> io::Result<()> {
+    spawn::be_as_likely_to_be_killed()?;
     run::prepare()?;
     // SAFETY: the agent passed a socket as 0; nothing else in this process uses it.
     let mut socket = unsafe { UnixStream::from_raw_fd(0) };

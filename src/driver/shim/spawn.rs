@@ -59,8 +59,9 @@ impl Entry {
         if let Some(netns) = &self.netns {
             setns(netns.as_fd(), CloneFlags::CLONE_NEWNET)?;
         }
-        if let Some(score) = self.oom_score_adj {
-            fs::write("/proc/self/oom_score_adj", score.to_string())?;
+        match self.oom_score_adj {
+            Some(score) => fs::write(OOM_SCORE, score.to_string())?,
+            None => be_as_likely_to_be_killed()?,
         }
         if let Some(identity) = &self.identity {
             let groups: Vec<Gid> = identity.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
@@ -75,6 +76,17 @@ impl Entry {
 
 /// Standard input becomes the terminal of this session.
 #[expect(unsafe_code, reason = "TIOCSCTTY is an ioctl")]
+const OOM_SCORE: &str = "/proc/self/oom_score_adj";
+
+/// Gives up what protects the agent and its shims when memory runs out (systemd's `OOMScoreAdjust`), which is not
+/// meant for tasks. See proc_pid_oom_score_adj(5): raising it needs no privilege.
+pub(super) fn be_as_likely_to_be_killed() -> io::Result<()> {
+    if fs::read_to_string(OOM_SCORE)?.starts_with('-') {
+        fs::write(OOM_SCORE, "0")?;
+    }
+    Ok(())
+}
+
 fn control_terminal() -> io::Result<()> {
     // SAFETY: takes a descriptor and a number.
     match unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) } {
