@@ -74,8 +74,6 @@ impl Entry {
     }
 }
 
-/// Standard input becomes the terminal of this session.
-#[expect(unsafe_code, reason = "TIOCSCTTY is an ioctl")]
 const OOM_SCORE: &str = "/proc/self/oom_score_adj";
 
 /// Gives up what protects the agent and its shims when memory runs out (systemd's `OOMScoreAdjust`), which is not
@@ -87,6 +85,8 @@ pub(super) fn be_as_likely_to_be_killed() -> io::Result<()> {
     Ok(())
 }
 
+/// Standard input becomes the terminal of this session.
+#[expect(unsafe_code, reason = "TIOCSCTTY is an ioctl")]
 fn control_terminal() -> io::Result<()> {
     // SAFETY: takes a descriptor and a number.
     match unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) } {
