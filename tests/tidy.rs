@@ -83,7 +83,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rusqlite", &["src/raft/", "src/state/disk", "src/client/journal"]),
     ("libcontainer", &["src/driver/container/"]),
     ("oci_spec", &["src/driver/", "src/image/"]),
-    ("oci_client", &["src/image/"]),
+    ("reqwest", &["src/image/registry/"]),
     ("rtnetlink", &["src/network/"]),
     ("netlink_packet_netfilter", &["src/network/"]),
     ("netlink_packet_route", &["src/network/"]),

@@ -182,7 +182,7 @@ async fn manifest(
     remote: &Remote,
     name: &Name,
     digest: Option<&Digest>,
-) -> Result<bytes::Bytes, RegistryError> {
+) -> Result<Vec<u8>, RegistryError> {
     let bytes = remote.manifest(digest).await?;
     let found = Digest::of(&bytes);
     match digest {

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use oci_client::errors::{OciDistributionError, OciErrorCode};
+use serde::Deserialize;
 
 use super::super::credentials::CredentialsError;
 use super::super::digest::Digest;
@@ -45,8 +45,10 @@ pub enum RegistryError {
         #[source]
         source: Told,
     },
-    #[error("config of {size} bytes is longer than any image's")]
-    TooLong { size: u64 },
+    #[error(
+        "registry `{registry}` sent a longer {what} than any image has: {most} bytes are the limit"
+    )]
+    TooLong { registry: String, what: &'static str, most: u64 },
     #[error("docker configuration `{path}`")]
     Credentials {
         path: PathBuf,
@@ -74,50 +76,64 @@ impl Told {
     }
 
     pub(super) fn new(error: &(dyn std::error::Error + 'static)) -> Self {
-        let text = crate::sys::report::chain(error);
+        Self::of(&crate::sys::report::chain(error))
+    }
+
+    pub(super) fn of(text: &str) -> Self {
         Self(text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect())
     }
 }
 
-/// What an error of the library says about the registry.
-pub(super) fn blame(registry: &str, error: &OciDistributionError) -> RegistryError {
+#[derive(Deserialize)]
+struct Refusals {
+    errors: Vec<Refusal>,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    #[serde(default)]
+    code: String,
+}
+
+/// What a status that is no success, and the text that came with it, say.
+pub(super) fn refusal(registry: &str, status: u16, text: &[u8]) -> RegistryError {
     let registry = registry.to_owned();
-    let source = Told::new(error);
-    match error {
-        OciDistributionError::UnauthorizedError { .. }
-        | OciDistributionError::AuthenticationFailure(_) => {
+    let refusals = serde_json::from_slice::<Refusals>(text).ok();
+    let code = refusals.and_then(|refusals| Some(refusals.errors.into_iter().next()?.code));
+    match (status, code.as_deref().unwrap_or_default()) {
+        (400..=499, "TOOMANYREQUESTS") => RegistryError::Busy { registry, status: 429 },
+        (429 | 500..=599, _) => RegistryError::Busy { registry, status },
+        (400..=499, "UNAUTHORIZED" | "DENIED") | (401 | 403, _) => {
             RegistryError::Unauthorized { registry }
         }
-        OciDistributionError::RegistryError { envelope, .. } => {
-            match envelope.errors.first().map(|e| &e.code) {
-                Some(
-                    OciErrorCode::ManifestUnknown
-                    | OciErrorCode::NameUnknown
-                    | OciErrorCode::BlobUnknown
-                    | OciErrorCode::ManifestBlobUnknown
-                    | OciErrorCode::NotFound,
-                ) => RegistryError::NotFound { registry },
-                Some(OciErrorCode::Denied | OciErrorCode::Unauthorized) => {
-                    RegistryError::Unauthorized { registry }
-                }
-                Some(OciErrorCode::Toomanyrequests) => {
-                    RegistryError::Busy { registry, status: 429 }
-                }
-                Some(_) | None => RegistryError::Answer { registry, source },
-            }
+        (
+            400..=499,
+            "MANIFEST_UNKNOWN"
+            | "NAME_UNKNOWN"
+            | "BLOB_UNKNOWN"
+            | "MANIFEST_BLOB_UNKNOWN"
+            | "NOT_FOUND",
+        )
+        | (404, _) => RegistryError::NotFound { registry },
+        _ => {
+            let text = String::from_utf8_lossy(text);
+            RegistryError::Answer { registry, source: Told::of(&format!("{status} {text}")) }
         }
-        OciDistributionError::ServerError { code, .. } => match code {
-            404 => RegistryError::NotFound { registry },
-            401 | 403 => RegistryError::Unauthorized { registry },
-            429 | 500..=599 => RegistryError::Busy { registry, status: *code },
-            _ => RegistryError::Answer { registry, source },
-        },
-        OciDistributionError::DigestError(_) => RegistryError::Digest { registry, source },
-        OciDistributionError::RequestError(request) if is_tls(request) => {
-            RegistryError::Tls { registry, source }
-        }
-        OciDistributionError::RequestError(_) => RegistryError::Unreachable { registry, source },
-        _ => RegistryError::Answer { registry, source },
+    }
+}
+
+/// What a request that brought no answer, or only a part of one, says about the registry.
+pub(super) fn blame(registry: &str, error: reqwest::Error) -> RegistryError {
+    let registry = registry.to_owned();
+    // A URL may have a signature in it.
+    let error = error.without_url();
+    let source = Told::new(&error);
+    if is_tls(&error) {
+        RegistryError::Tls { registry, source }
+    } else if error.is_redirect() || error.is_builder() {
+        RegistryError::Answer { registry, source }
+    } else {
+        RegistryError::Unreachable { registry, source }
     }
 }
 

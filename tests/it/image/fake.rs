@@ -21,6 +21,8 @@ pub(super) struct Answer {
     pub(super) break_after: Option<usize>,
     /// Holds the rest of the body back after half of it, until told.
     pub(super) gate: Option<Arc<Notify>>,
+    /// Goes on for as long as somebody listens, whatever the body is.
+    pub(super) endless: bool,
 }
 
 impl Answer {
@@ -186,6 +188,12 @@ where
     let mut head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n", body.len());
     for (name, value) in &answer.headers {
         head = format!("{head}{name}: {value}\r\n");
+    }
+    if answer.endless {
+        stream.write_all(format!("HTTP/1.1 {status} X\r\n\r\n").as_bytes()).await?;
+        loop {
+            stream.write_all(&[b' '; 64 * 1024]).await?;
+        }
     }
     stream.write_all(format!("{head}\r\n").as_bytes()).await?;
     if let Some(length) = answer.break_after {

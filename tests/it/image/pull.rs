@@ -458,6 +458,80 @@ fn a_token_is_fetched_with_the_password_where_the_registry_says() {
 }
 
 #[test]
+fn a_password_goes_only_where_it_is_asked_for_and_a_token_is_used_until_it_is_refused() {
+    test(async || {
+        let (fake, place, image) = (Fake::start().await, Place::new(), image(1, 1));
+        fake.serve_image("app", "1", &image);
+        let store = place.store_for(&fake.host);
+        let auth = Auth::Basic { username: "user".into(), password: "pass".into() };
+        let request = Request::new(format!("{}/app:1", fake.host).parse().unwrap()).auth(auth);
+        let request = request.policy(PullPolicy::Always);
+        let pull = async || store.ensure(&request, &Progress::none()).await;
+        pull().await.unwrap();
+        let path = "/v2/app/manifests/1";
+        assert_eq!(fake.asked(path)[0].authorization, None);
+        let challenge = format!(r#"Bearer realm="http://{}/token",service="fake""#, fake.host);
+        let token = "/token?scope=repository%3Aapp%3Apull&service=fake";
+        for (round, name) in ["first", "second"].into_iter().enumerate() {
+            fake.answer("/token", Answer::ok(format!(r#"{{"access_token":"{name}"}}"#)));
+            fake.guard(&format!("Bearer {name}"), &challenge);
+            pull().await.unwrap();
+            pull().await.unwrap();
+            assert_eq!(fake.asked(token).len(), round + 1);
+        }
+        let password = Some("Basic dXNlcjpwYXNz");
+        assert!(fake.asked(path).iter().all(|asked| asked.authorization.as_deref() != password));
+        // Where tokens are given without TLS and the registry is none that may, nobody goes with a password.
+        fake.guard("Bearer third", r#"Bearer realm="ftp://127.0.0.1/token""#);
+        let error = pull().await.unwrap_err();
+        assert!(chain(&error).contains("where there is no TLS"), "{}", chain(&error));
+        fake.answer("/token", Answer::ok("{}"));
+        fake.guard("Bearer third", &challenge);
+        let error = pull().await.unwrap_err();
+        assert!(chain(&error).contains("it gave no token"), "{}", chain(&error));
+    });
+}
+
+#[test]
+fn an_answer_without_end_is_cut_off() {
+    test(async || {
+        let (fake, place, image) = (Fake::start().await, Place::new(), image(1, 1));
+        let store = place.store_for(&fake.host);
+        let endless = |status| Answer { status, endless: true, ..Answer::default() };
+        let pull = async |tag: &str| {
+            let name = format!("{}/app:{tag}", fake.host);
+            let pulled = ensure(&store, &name, PullPolicy::Always);
+            tokio::time::timeout(Duration::from_secs(20), pulled).await.unwrap().unwrap_err()
+        };
+        let too_long = |error: &ImageError, wanted: &str| {
+            let ImageError::Registry { source: RegistryError::TooLong { what, .. }, .. } = error
+            else {
+                panic!("{}", chain(error))
+            };
+            assert_eq!((*what, error.kind()), (wanted, Kind::Invalid));
+        };
+        fake.answer("/v2/app/manifests/endless", endless(200));
+        too_long(&pull("endless").await, "manifest");
+        // Refused for its length, before a byte of it has come.
+        let gate = Some(Arc::new(Notify::new()));
+        let long = Answer { gate, ..Answer::ok(vec![b' '; (4 << 20) + 1]) };
+        fake.answer("/v2/app/manifests/long", long);
+        too_long(&pull("long").await, "manifest");
+        // As long as it may be: then only what it says counts.
+        fake.answer("/v2/app/manifests/most", Answer::ok(vec![b' '; 4 << 20]));
+        assert!(chain(&pull("most").await).contains("not JSON"));
+        fake.answer("/v2/app/manifests/error", endless(500));
+        assert_eq!(pull("error").await.kind(), Kind::Busy);
+        fake.serve_image("app", "config", &image);
+        fake.answer(blob_path("app", &image.id()), endless(200));
+        too_long(&pull("config").await, "configuration");
+        fake.answer("/token", endless(200));
+        fake.guard("Bearer x", &format!(r#"Bearer realm="http://{}/token""#, fake.host));
+        too_long(&pull("token").await, "token");
+    });
+}
+
+#[test]
 fn a_registry_that_cannot_be_had_is_told_by_the_reason() {
     test(async || {
         let (fake, place) = (Fake::start().await, Place::new());
