@@ -164,12 +164,10 @@ impl Local for AnyNode {
     }
 
     fn images(&self) -> LocalResult<&dyn Images> {
-        match &self.own {
-            Some((_, own)) => own.images(),
-            None => {
-                let text = "this agent is no client: ask for a node's images at its own agent";
-                Err(LocalError { kind: Kind::NotFound, text: text.to_owned() })
-            }
-        }
+        let own = self.own.as_ref().ok_or_else(|| LocalError {
+            kind: Kind::NotFound,
+            text: "this agent is no client: ask for a node's images at its own agent".to_owned(),
+        })?;
+        own.1.images()
     }
 }

@@ -23,15 +23,18 @@ const MAX_ERROR: u64 = 64 * 1024;
 /// Passes kept; one more makes room by forgetting all, which costs a request each.
 const MAX_PASSES: usize = 256;
 
+/// By registry, repository and credentials.
+type Known = HashMap<(String, String, Auth), HeaderValue>;
+
 /// What opened a repository with some credentials the last time.
 #[derive(Default)]
 pub(super) struct Passes {
     /// Leaf: held for a look or an insert.
-    known: Mutex<HashMap<(String, String, Auth), HeaderValue>>,
+    known: Mutex<Known>,
 }
 
 impl Passes {
-    fn known(&self) -> MutexGuard<'_, HashMap<(String, String, Auth), HeaderValue>> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
