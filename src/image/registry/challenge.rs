@@ -82,26 +82,28 @@ mod tests {
 
     use super::*;
 
-    fn bearer(realm: &str, service: Option<&str>) -> Option<Challenge> {
-        Some(Challenge::Bearer { realm: realm.to_owned(), service: service.map(str::to_owned) })
+    fn bearer(realm: &str, service: Option<&str>) -> Challenge {
+        Challenge::Bearer { realm: realm.to_owned(), service: service.map(str::to_owned) }
     }
 
     #[test]
     fn challenges_are_read_as_registries_send_them() {
         let parse = |text: &str| Challenge::choose([text].into_iter());
         let hub = r#"Bearer realm="https://auth.example/token",service="registry.example",scope="repository:a/b:pull,push""#;
-        assert_eq!(parse(hub), bearer("https://auth.example/token", Some("registry.example")));
-        assert_eq!(parse(r"bearer Realm=https://a.example/t"), bearer("https://a.example/t", None));
         assert_eq!(
-            parse(r#"Bearer realm="a\"b" , service="c, d=e""#),
-            bearer("a\"b", Some("c, d=e"))
+            parse(hub),
+            Some(bearer("https://auth.example/token", Some("registry.example")))
         );
+        let bare = r"bearer Realm=https://a.example/t";
+        assert_eq!(parse(bare), Some(bearer("https://a.example/t", None)));
+        let odd = r#"Bearer realm="a\"b" , service="c, d=e""#;
+        assert_eq!(parse(odd), Some(bearer("a\"b", Some("c, d=e"))));
         assert_eq!(parse(r#"Basic realm="Registry""#), Some(Challenge::Basic));
         assert_eq!(parse("Bearer service=x"), None);
         assert_eq!(parse("Negotiate"), None);
         assert_eq!(parse(""), None);
         let both = ["Basic realm=x", "Bearer realm=y"];
-        assert_eq!(Challenge::choose(both.into_iter()), bearer("y", None));
+        assert_eq!(Challenge::choose(both.into_iter()), Some(bearer("y", None)));
     }
 
     proptest! {

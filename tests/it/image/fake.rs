@@ -192,7 +192,7 @@ where
     if answer.endless {
         stream.write_all(format!("HTTP/1.1 {status} X\r\n\r\n").as_bytes()).await?;
         loop {
-            stream.write_all(&[b' '; 64 * 1024]).await?;
+            stream.write_all(&[b' '; 8 * 1024]).await?;
         }
     }
     stream.write_all(format!("{head}\r\n").as_bytes()).await?;
