@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing for: build, image (examples/image.sh), test (the whole suite),
-# vm (tests/vm).
+# vm (tests/vm),
+# bench (what benches/ compare with).
 set -euo pipefail
 wanted=()
 for what in "$@"; do
@@ -10,6 +11,7 @@ for what in "$@"; do
     test) wanted+=(busybox-static docker-registry skopeo umoci apache2-utils iproute2 nftables redis-server
       curl procps psmisc python3 python3-venv tar gzip zstd xz-utils) ;;
     vm) wanted+=(mmdebstrap qemu-system-x86 e2fsprogs) ;;
+    bench) wanted+=(busybox-static skopeo docker.io podman containernetworking-plugins crun iptables iproute2 util-linux) ;;
     *) echo "packages.sh: unknown purpose $what" >&2; exit 2 ;;
   esac
 done
