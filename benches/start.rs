@@ -36,7 +36,7 @@ use std::time::Duration;
 use serde_json::json;
 use stead::sys::clock::monotonic;
 
-use agent::Agent;
+use agent::{Agent, rest};
 use jobs::{Work, job, submit, wait_until};
 use peers::{Kind, Peer};
 use table::{judge, row, show};
@@ -111,9 +111,9 @@ fn series(image: &str) -> Vec<Series<'_>> {
             Way::Own(Work::Container { image }),
             [Some(60.0), Some(30.0), Some(700.0)],
         ),
-        one("`docker run -d -p`", Way::Client(Kind::Docker), [None; 3]),
-        one("Docker's API, create and start", Way::DockerApi, [None; 3]),
-        one("`podman run -d -p`", Way::Client(Kind::Podman), [None; 3]),
+        one("docker, command line", Way::Client(Kind::Docker), [None; 3]),
+        one("docker, API", Way::DockerApi, [None; 3]),
+        one("podman, command line", Way::Client(Kind::Podman), [None; 3]),
         one("stead, raw_exec", command("raw_exec"), [Some(15.0), Some(30.0), None]),
         one("stead, exec", command("exec"), [Some(40.0), Some(30.0), None]),
     ]
@@ -124,14 +124,14 @@ fn print(all: &[Series<'_>]) {
     let crowd = format!("{CROWD} at once");
     for (at, what) in ["start", "stop", &crowd].into_iter().enumerate() {
         let docker = all.iter().find(|one| matches!(one.way, Way::Client(Kind::Docker)));
-        for one in all {
+        for one in all.iter().filter(|one| !one.measured[at].is_empty()) {
             let own = &one.measured[at];
             let p50 = quantile(own, 0.5);
             let to_docker = docker.and_then(|docker| ratio(own, &docker.measured[at]));
             let mut budget: Vec<String> =
                 one.budgets[at].iter().map(|limit| judge('≤', *limit, p50)).collect();
             if at == 0 && matches!(one.way, Way::Own(Work::Container { .. })) {
-                budget.push(format!("{} of docker's", judge('≤', 0.2, to_docker)));
+                budget.push(format!("to docker {}", judge('≤', 0.2, to_docker)));
             }
             row(&[
                 format!("{what}: {}", one.name),
@@ -176,6 +176,7 @@ impl World {
         submit(&mut self.wire, &body);
         wait_until(&mut self.wire, &id, "running", count);
         let begun = submitted.elapsed();
+        settle();
         let asked = monotonic();
         self.wire.ask("DELETE", &format!("/v1/job/{id}"), "").json();
         wait_until(&mut self.wire, &id, "complete", count);
@@ -183,10 +184,16 @@ impl World {
     }
 }
 
+/// A task that runs has not yet said that it obeys its signal.
+fn settle() {
+    rest(Duration::from_millis(200));
+}
+
 fn by_command_line(peer: &Peer) -> (Duration, Duration) {
     let asked = monotonic();
     let id = peer.run();
     let begun = asked.elapsed();
+    settle();
     let asked = monotonic();
     peer.ok(&["stop", &id]);
     let ended = asked.elapsed();
@@ -222,6 +229,7 @@ fn by_api(docker: &Peer) -> (Duration, Duration) {
     let path = format!("/v1.41/containers/{}", made["Id"].as_str().unwrap());
     let started = wire.ask("POST", &format!("{path}/start"), "").status;
     let begun = asked.elapsed();
+    settle();
     let asked = monotonic();
     let stopped = wire.ask("POST", &format!("{path}/stop"), "").status;
     let ended = asked.elapsed();

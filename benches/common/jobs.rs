@@ -42,6 +42,7 @@ pub(crate) fn job(id: &str, work: Work<'_>, count: usize) -> String {
         "Config": config,
         "KillSignal": "SIGTERM",
         "Resources": { "CPU": 10, "MemoryMB": 16 },
+        "LogConfig": { "MaxFiles": 1, "MaxFileSizeMB": 5 },
     });
     let group = json!({
         "Name": "app",
