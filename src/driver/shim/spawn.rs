@@ -77,7 +77,7 @@ impl Entry {
 const OOM_SCORE: &str = "/proc/self/oom_score_adj";
 
 /// Gives up what protects the agent and its shims when memory runs out (systemd's `OOMScoreAdjust`), which is not
-/// meant for tasks. See proc_pid_oom_score_adj(5): raising it needs no privilege.
+/// meant for tasks. See `proc_pid_oom_score_adj(5)`: raising it needs no privilege.
 pub(super) fn be_as_likely_to_be_killed() -> io::Result<()> {
     if fs::read_to_string(OOM_SCORE)?.starts_with('-') {
         fs::write(OOM_SCORE, "0")?;
