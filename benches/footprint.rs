@@ -70,7 +70,9 @@ fn main() {
 
 fn print(name: &str, found: Option<&Found>, counts: &[usize], each: Option<f64>) {
     let Some(found) = found else { return };
-    let total = |count: &usize| found.get(count).map(|memory| memory.values().sum::<f64>());
+    let total = |count: &usize| {
+        found.get(count).map(|memory| memory.values().fold(0.0, |sum, size| sum + size))
+    };
     let more = found.last_key_value().and_then(|(most, _)| {
         #[expect(clippy::cast_precision_loss, reason = "a small count")]
         (*most > 0).then_some((total(most)? - total(&0)?) / *most as f64)
