@@ -165,7 +165,10 @@ impl Runner {
             let actions = tokio::select! {
                 biased;
                 // Tasks go on; the next agent takes them over.
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => {
+                    self.finish_undoing().await;
+                    return;
+                }
                 order = mailbox.recv() => match order {
                     Some(order) => self.obey(order).await,
                     None => return,
@@ -180,6 +183,16 @@ impl Runner {
             };
             self.act_all(actions).await;
             self.watch_health().await;
+            self.publish();
+        }
+    }
+
+    /// What is being undone is undone to its end, within the grace of whoever stops this: half of it would stay on the
+    /// machine if no agent came after this one. What is being made is left to the next agent.
+    async fn finish_undoing(&mut self) {
+        while !self.attaching && !self.gone {
+            let Some(done) = self.work.next().await else { return };
+            self.completed(done);
             self.publish();
         }
     }
