@@ -1,7 +1,7 @@
 //! What can go wrong on a node, as those who ask it are told. Texts that Nomad's clients match are Nomad's.
 
 use crate::driver::DriverError;
-use crate::sys::report::Kind;
+use crate::sys::report::{self, Kind};
 
 /// Why the node did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +16,7 @@ pub enum ClientError {
     #[error("Task not found")]
     TaskNotFound,
     /// Several things went wrong.
-    #[error("{}", listed(.0))]
+    #[error("{}", report::several(.0))]
     Several(Vec<String>),
     /// A path leads out of the allocation's directory.
     #[error("Path escapes the alloc directory")]
@@ -89,12 +89,4 @@ impl ClientError {
             Self::Driver { source, .. } => source.kind(),
         }
     }
-}
-
-/// Nomad: several errors in the form of its `multierror`.
-fn listed(errors: &[String]) -> String {
-    let count = errors.len();
-    let noun = if count == 1 { "error" } else { "errors" };
-    let lines: Vec<String> = errors.iter().map(|error| format!("\t* {error}\n")).collect();
-    format!("{count} {noun} occurred:\n{}\n", lines.concat())
 }

@@ -16,7 +16,7 @@ use super::query::Query;
 use super::{body, rows};
 use crate::state::command::RowTable;
 use crate::state::{State, Table};
-use crate::sys::report::Kind;
+use crate::sys::report::{self, Kind};
 
 const TABLES: (RowTable, Table) = (RowTable::Namespaces, Table::Namespaces);
 
@@ -98,7 +98,7 @@ fn check(namespace: &Namespace) -> Result<(), String> {
     if errors.is_empty() {
         return Ok(());
     }
-    Err(format!("Invalid namespace \"{name}\": {}", listed(&errors)))
+    Err(format!("Invalid namespace \"{name}\": {}", report::several(&errors)))
 }
 
 async fn delete(cx: &Context, name: &str) -> Answer {
@@ -112,7 +112,7 @@ async fn delete(cx: &Context, name: &str) -> Answer {
     }
     let used = users(&state, name, &cx.facts.region());
     if !used.is_empty() {
-        return refused(listed(&used));
+        return refused(report::several(&used));
     }
     let deleted = cx.server()?.delete_row(TABLES.0, name).await;
     Ok(answer::done(deleted.map_err(HttpError::refused)?))
@@ -134,13 +134,6 @@ fn users(state: &State, name: &str, region: &str) -> Vec<String> {
 pub(super) fn is_name(name: &str, more: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
     (1..=128).contains(&name.len()) && name.chars().all(good)
-}
-
-/// Several errors as one text, as Nomad lays them out.
-pub(super) fn listed(errors: &[String]) -> String {
-    let noun = if errors.len() == 1 { "error" } else { "errors" };
-    let lines: Vec<String> = errors.iter().map(|error| format!("\t* {error}\n")).collect();
-    format!("{} {noun} occurred:\n{}\n", errors.len(), lines.concat())
 }
 
 /// Tells contents apart; it means nothing else.

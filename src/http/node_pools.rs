@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use super::answer::{self, Answer};
 use super::context::Context;
 use super::error::HttpError;
-use super::namespaces::{hash, is_name, listed};
+use super::namespaces::{hash, is_name};
 use super::query::Query;
 use super::{body, read, rows, view};
 use crate::model::job::JobStatus;
 use crate::state::command::RowTable;
 use crate::state::{State, Table, Topic};
-use crate::sys::report::Kind;
+use crate::sys::report::{self, Kind};
 
 const TABLES: (RowTable, Table) = (RowTable::NodePools, Table::NodePools);
 
@@ -100,7 +100,7 @@ fn check(pool: &NodePool) -> Result<(), String> {
     if errors.is_empty() {
         return Ok(());
     }
-    Err(format!("invalid node pool \"{name}\": {}", listed(&errors)))
+    Err(format!("invalid node pool \"{name}\": {}", report::several(&errors)))
 }
 
 async fn delete(cx: &Context, name: &str) -> Answer {
@@ -111,7 +111,7 @@ async fn delete(cx: &Context, name: &str) -> Answer {
     }
     let used = users(&state, name, &cx.facts.region());
     if !used.is_empty() {
-        return refused(listed(&used));
+        return refused(report::several(&used));
     }
     if matches!(name, ALL | "default") {
         return refused(format!("deleting node pool \"{name}\" is not allowed"));

@@ -14,6 +14,7 @@ use super::query::Query;
 use super::{body, read, view};
 use crate::model::node::{DrainStrategy, Eligibility};
 use crate::model::{Node, NodeId};
+use crate::server::NodeChanged;
 use crate::state::{RowKey, State, Table, Topic};
 
 /// `GET /v1/nodes`.
@@ -110,6 +111,11 @@ async fn eligibility(cx: &Context, query: &Query, id: &NodeId, sent: &Bytes) -> 
     };
     let done =
         cx.server()?.update_node_eligibility(id, eligibility).await.map_err(HttpError::refused)?;
+    changed(query, &done)
+}
+
+/// What became of a node.
+fn changed(query: &Query, done: &NodeChanged) -> Answer {
     answer::indexed(
         query,
         done.index,
@@ -133,16 +139,7 @@ async fn drain(cx: &Context, query: &Query, id: &NodeId, sent: &Bytes) -> Answer
     let server = cx.server()?;
     let drained = server.update_node_drain(id, spec, request.mark_eligible, meta).await;
     let done = drained.map_err(HttpError::refused)?;
-    answer::indexed(
-        query,
-        done.index,
-        &json!({
-            "NodeModifyIndex": done.index,
-            "EvalIDs": done.eval_ids,
-            "EvalCreateIndex": done.eval_create_index,
-            "Index": done.index,
-        }),
-    )
+    changed(query, &done)
 }
 
 async fn purge(cx: &Context, query: &Query, id: &NodeId) -> Answer {

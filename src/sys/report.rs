@@ -22,6 +22,13 @@ pub enum Kind {
     Internal,
 }
 
+/// Several errors as one text. Nomad: in the form of its `multierror`.
+pub fn several(errors: &[String]) -> String {
+    let noun = if errors.len() == 1 { "error" } else { "errors" };
+    let lines: Vec<String> = errors.iter().map(|error| format!("\t* {error}\n")).collect();
+    format!("{} {noun} occurred:\n{}\n", errors.len(), lines.concat())
+}
+
 /// The error and its causes, outermost first, joined by `: `. An adjacent repetition is printed once.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();

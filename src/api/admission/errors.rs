@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::sys::report;
+
 /// What is wrong with something, in the order in which it was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Errors(Vec<String>);
@@ -50,9 +52,7 @@ impl Errors {
 
     /// Nomad: the layout of its multi-error, with the empty lines it ends in.
     pub fn text(&self) -> String {
-        let plural = if self.0.len() == 1 { "" } else { "s" };
-        let points: Vec<String> = self.0.iter().map(|text| format!("* {text}")).collect();
-        format!("{} error{plural} occurred:\n\t{}\n\n", self.0.len(), points.join("\n\t"))
+        report::several(&self.0)
     }
 
     /// Nomad: the layout of warnings in an answer; empty when there are none.

@@ -16,6 +16,7 @@ use crate::server::propose::Proposed;
 use crate::server::snapshot::Snapshot;
 use crate::server::{Server, ServerError, now, scheduler_config};
 use crate::state::{Command, Intent, Reply, RowTable, State, apply};
+use crate::sys::report;
 
 /// A job to register.
 #[derive(Debug, Clone, Default)]
@@ -294,18 +295,8 @@ fn admit(state: &State, job: &Job) -> Result<(), ServerError> {
         problems
             .push(format!("job \"{}\" is in nonexistent node pool \"{}\"", job.id, job.node_pool));
     }
-    match problems.len() {
-        0 => {}
-        1 => {
-            return Err(ServerError::Invalid(format!(
-                "1 error occurred:\n\t* {}\n\n",
-                problems.join("")
-            )));
-        }
-        count => {
-            let list = problems.join("\n\t* ");
-            return Err(ServerError::Invalid(format!("{count} errors occurred:\n\t* {list}\n\n")));
-        }
+    if !problems.is_empty() {
+        return Err(ServerError::Invalid(report::several(&problems)));
     }
     let Some(known) = state.job(&job.key()) else { return Ok(()) };
     if known.kind != job.kind {
